@@ -1,0 +1,1 @@
+"""BuiltABot: the composition root. Nothing imports it."""

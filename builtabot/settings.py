@@ -1,0 +1,220 @@
+"""Settings of every form of BuiltABot: embedded (`make demo` writes .data/run.json) and grown (environment).
+
+The README's table lists each name read here; tests/test_settings.py keeps it true.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from csp.constants import NONCE, NONE, SELF
+
+from builtabot import env as _env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENV = _env.load(BASE_DIR, sys.argv)
+
+DATA_DIR = Path(ENV.text("DATA_DIR", str(BASE_DIR / ".data"), "Folder of the embedded stack's data and run file."))
+DATABASE_URL = ENV.required("DATABASE_URL", "Postgres with pgvector, as a postgresql:// URL.")
+_REDIS_URL = ENV.text("REDIS_URL", "", "Redis or Valkey for both the broker and the channel layer.")
+BROKER_URL = ENV.text("BROKER_URL", "", "Celery's broker; REDIS_URL when empty.") or _REDIS_URL
+CHANNEL_URL = ENV.text("CHANNEL_URL", "", "The channel layer's Redis; REDIS_URL when empty.") or _REDIS_URL
+SECRET_KEY = ENV.secret("SECRET_KEY", "Signs sessions and tickets.") or "offline"
+FIELD_ENCRYPTION_KEYS = ENV.words(
+    "FIELD_ENCRYPTION_KEYS", "Fernet keys for stored secrets, newest first, comma-separated.", required=True
+)
+BASE_DOMAIN = ENV.text("BASE_DOMAIN", "localhost", "The public host; tenants live at <name>.<BASE_DOMAIN>.")
+SITE_SCHEME = ENV.text("SITE_SCHEME", "http" if BASE_DOMAIN == "localhost" else "https", "http or https, in links.")
+PORT = ENV.number("PORT", 8000, "The port in links and of the embedded web server; 80 and 443 are left out.")
+OPENAI_API_KEY = ENV.text("OPENAI_API_KEY", "", "Key for projects that use a model and bring no key of their own.")
+OPENAI_BASE_URL = ENV.text("OPENAI_BASE_URL", "", "Any OpenAI-compatible endpoint; empty is the library's default.")
+OPENAI_MODEL = ENV.text("OPENAI_MODEL", "gpt-4o-mini", "The model when a project names none.")
+CRAWL_ALLOW_PRIVATE = frozenset(
+    ENV.words("CRAWL_ALLOW_PRIVATE", "Exact host:port list of private hosts the crawler may fetch.")
+)
+DEMO = ENV.flag("DEMO", False, "The demo's tenant must be crawled before /readyz says ready.")
+TRUST_PROXY = ENV.flag("TRUST_PROXY", False, "Believe X-Forwarded-Proto of the proxy in front.")
+EMAIL_URL = ENV.text("EMAIL_URL", "", "smtp[s]://user:password@host:port; empty writes mail to DATA_DIR/mail.")
+DEFAULT_FROM_EMAIL = ENV.text("DEFAULT_FROM_EMAIL", "BuiltABot <hello@localhost>", "The sender of mail.")
+LOG_LEVEL = ENV.text("LOG_LEVEL", "INFO", "Least severe log line written.")
+
+DEBUG = False
+ALLOWED_HOSTS = ["*"]  # the tenant middleware answers 404 to every host that is not a Domain row
+
+SHARED_APPS = [
+    "django_tenants",
+    "builtabot",
+    "tenants",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "channels",
+]
+TENANT_APPS = ["tenants.workspace", "knowledge", "chat", "livesupport", "insights"]
+INSTALLED_APPS = SHARED_APPS + TENANT_APPS
+TENANT_MODEL = "tenants.Tenant"
+TENANT_DOMAIN_MODEL = "tenants.Domain"
+PUBLIC_SCHEMA_URLCONF = "builtabot.urls_public"
+ROOT_URLCONF = "builtabot.urls"
+TENANT_LIMIT_SET_CALLS = True
+
+MIDDLEWARE = [
+    "builtabot.health.HealthMiddleware",
+    "tenants.middleware.TenantHostMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tenants.middleware.SeatMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ]
+        },
+    }
+]
+ASGI_APPLICATION = "builtabot.asgi.application"
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's settings of a postgresql:// URL; `host` in the query is a socket folder."""
+    if not url:
+        return {"ENGINE": "django.db.backends.dummy"}
+    parts = urlsplit(url)
+    query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+    return {
+        "ENGINE": "django_tenants.postgresql_backend",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": query.pop("user", unquote(parts.username or "")),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.pop("host", parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {"pool": {"min_size": 0, "max_size": 24, "timeout": 10, "max_idle": 120}, **query},
+    }
+
+
+DATABASES = {"default": _database(DATABASE_URL)}
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [CHANNEL_URL]}}
+}
+
+# Accounts: allauth's, on the public host only; a tenant's host takes one-time tickets.
+AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_FORMS = {"signup": "tenants.forms.SignUpForm"}
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/go/"
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE_SCHEME == "https"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF, "ws:", "wss:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF, f"{SITE_SCHEME}://*.{BASE_DOMAIN}:*", f"{SITE_SCHEME}://{BASE_DOMAIN}:*"],
+        "frame-ancestors": [NONE],
+    }
+}
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 300
+MEDIA_ROOT = DATA_DIR / "media"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+
+def _email(url: str) -> dict[str, Any]:
+    """E-mail settings of an smtp(s):// URL; without one, mail is written to files."""
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend", "EMAIL_FILE_PATH": DATA_DIR / "mail"}
+    parts = urlsplit(url)
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname or "localhost",
+        "EMAIL_PORT": parts.port or 25,
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_TIMEOUT": 10,
+    }
+
+
+globals().update(_email(EMAIL_URL))
+
+# Celery carries ids only; the work itself is rows (tenants.models.Due says which schemas have any).
+CELERY_BROKER_URL = BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "chat"
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "tenants.sweep_due", "schedule": 3.0, "options": {"queue": "chat", "expires": 10}},
+    "beat-chat": {"task": "tenants.beat", "schedule": 5.0, "args": ["chat"], "options": {"queue": "chat", "expires": 10}},
+    "beat-index": {"task": "tenants.beat", "schedule": 5.0, "args": ["index"], "options": {"queue": "index", "expires": 10}},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {"django.server": {"level": "WARNING"}, "daphne": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+}
+SILENCED_SYSTEM_CHECKS = ["django_tenants.W003"]

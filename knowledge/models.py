@@ -1,0 +1,139 @@
+"""From a business's content to passages: source, crawl run, document, chunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from pgvector.django import VectorField
+
+DIMENSIONS = 384
+
+
+class Source(models.Model):
+    """Where content comes from. What answers now is `live_run`'s; a new run replaces it whole, or not at all."""
+
+    class Kind(models.TextChoices):
+        SITE = "site", "Help centre or site"
+        SITEMAP = "sitemap", "Sitemap"
+        PAGE = "page", "Single page"
+        FILE = "file", "File"
+        FAQ = "faq", "Question and answer"
+        TEXT = "text", "Text"
+
+    project = models.ForeignKey("workspace.Project", on_delete=models.CASCADE, related_name="sources")
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.SITE)
+    url = models.URLField(max_length=1000, blank=True, help_text="For a site: the page to start from.")
+    name = models.CharField(max_length=200, blank=True)
+    text = models.TextField(blank=True, help_text="For a question and answer, or free text: the content itself.")
+    live_run = models.ForeignKey("CrawlRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "url"], condition=~models.Q(url=""), name="one_source_per_address"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.url
+
+
+class CrawlRun(models.Model):
+    """One reading of a source. Held by lease: a run whose lease has passed may be taken over."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    MOVES: dict[str, frozenset[str]] = {
+        State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
+        State.RUNNING: frozenset({State.RUNNING, State.DONE, State.FAILED, State.CANCELLED}),
+        State.DONE: frozenset(),
+        State.FAILED: frozenset(),
+        State.CANCELLED: frozenset(),
+    }
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="runs")
+    state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
+    found = models.PositiveIntegerField(default=0)
+    fetched = models.PositiveIntegerField(default=0)
+    indexed = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    error = models.CharField(max_length=300, blank=True)
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source"], condition=models.Q(state__in=["queued", "running"]), name="one_open_run_per_source"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.get_state_display()}"
+
+
+class Document(models.Model):
+    """One page or file as one run read it."""
+
+    class State(models.TextChoices):
+        OK = "ok", "Read"
+        FAILED = "failed", "Failed"
+        SKIPPED = "skipped", "Left out"
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="documents")
+    project = models.ForeignKey("workspace.Project", on_delete=models.CASCADE, related_name="+")
+    run = models.ForeignKey(CrawlRun, on_delete=models.CASCADE, related_name="documents")
+    url = models.CharField(max_length=1000)
+    title = models.CharField(max_length=300, blank=True)
+    language = models.CharField(max_length=8, blank=True)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.OK)
+    error = models.CharField(max_length=300, blank=True, help_text="What went wrong, in a sentence that helps.")
+    text_hash = models.CharField(max_length=64, blank=True)
+    words = models.PositiveIntegerField(default=0)
+    is_live = models.BooleanField(default=False)
+    fetched_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "url"], name="one_document_per_run_and_address")]
+
+    def __str__(self) -> str:
+        return self.title or self.url
+
+
+class Chunk(models.Model):
+    """About 180 tokens of one document under one heading.
+
+    `embedding` is the plain average of the unit vectors of the body (with its "title > heading" header) and
+    of the heading alone, not normalised again: its inner product with a question's unit vector is the mean
+    of the two cosines.
+    """
+
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
+    project = models.ForeignKey("workspace.Project", on_delete=models.CASCADE, related_name="+")
+    position = models.PositiveIntegerField()
+    heading = models.CharField(max_length=400, blank=True)
+    anchor = models.CharField(max_length=200, blank=True)
+    text = models.TextField()
+    tokens = models.PositiveIntegerField()
+    language = models.CharField(max_length=8, blank=True)
+    engine = models.CharField(max_length=60)
+    embedding: Any = VectorField(dimensions=DIMENSIONS)
+    is_live = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["document", "position"], name="one_chunk_per_position")]
+        indexes = [models.Index(fields=["project", "is_live"])]
+
+    def __str__(self) -> str:
+        return f"{self.heading or self.document_id} #{self.position}"

@@ -1,0 +1,72 @@
+"""Door 2: the only way to the channel layer.
+
+Group names are built here, from the tenant's schema name (random, never used twice) and ids. One background
+event loop per process holds the layer's connection for synchronous senders: a connection per push is what
+`async_to_sync` would cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Any, Protocol
+from uuid import UUID
+
+from channels.layers import get_channel_layer
+
+log = logging.getLogger(__name__)
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+lost = 0  # pushes that failed in this process, for the metrics
+
+
+class Subscriber(Protocol):
+    """What `join` and `leave` need of a consumer."""
+
+    channel_name: str
+    channel_layer: Any
+
+
+def conversation_group(schema: str, conversation_id: UUID | str) -> str:
+    """Everyone who looks at one conversation: its visitor's tabs, and the agents who opened it."""
+    return f"{schema}.c.{conversation_id}"
+
+
+def desk_group(schema: str) -> str:
+    """Every agent of the tenant with a dashboard open."""
+    return f"{schema}.desk"
+
+
+async def join(subscriber: Subscriber, group: str) -> None:
+    """Subscribe a consumer; repeating it heals a subscription that the layer lost."""
+    await subscriber.channel_layer.group_add(group, subscriber.channel_name)
+
+
+async def leave(subscriber: Subscriber, group: str) -> None:
+    """Unsubscribe a consumer."""
+    await subscriber.channel_layer.group_discard(group, subscriber.channel_name)
+
+
+async def tell(group: str, message: dict[str, Any]) -> None:
+    """Push from async code. Failures are counted, never raised: the log in Postgres is the truth."""
+    global lost
+    try:
+        await get_channel_layer().group_send(group, message)
+    except Exception:  # noqa: BLE001  any broker trouble means the same here
+        lost += 1
+        log.warning("push lost to %s", group.split(".")[-2:][0])
+
+
+def send(group: str, message: dict[str, Any]) -> None:
+    """Push from synchronous code; returns at once. `message["type"]` names the consumer's handler."""
+    asyncio.run_coroutine_threadsafe(tell(group, message), _background_loop())
+
+
+def _background_loop() -> asyncio.AbstractEventLoop:
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="push", daemon=True).start()
+        return _loop

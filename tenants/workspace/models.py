@@ -1,0 +1,146 @@
+"""Each tenant's own schema: its chatbots, its people, what they did, and what must still leave the house."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.utils.timezone import now
+
+from tenants.workspace.fields import EncryptedTextField
+
+
+class Project(models.Model):
+    """One chatbot of a tenant: its content, look, triggers, hours and team."""
+
+    class Answerer(models.TextChoices):
+        EXTRACTIVE = "extractive", "Quote our pages (no model needed)"
+        OPENAI = "openai", "A language model"
+
+    class AfterHours(models.TextChoices):
+        LEAD = "lead", "Ask for an e-mail address"
+        SLACK = "slack", "Post to Slack"
+
+    key = models.SlugField(max_length=60, unique=True, help_text="Names the project in the embed line.")
+    name = models.CharField(max_length=80, help_text="What visitors read at the top of the widget.")
+    greeting = models.CharField(
+        max_length=300, blank=True, help_text="The first line visitors read. Empty uses our own, in their language."
+    )
+    suggestions = models.JSONField(default=list, blank=True, help_text="Up to four questions offered at the start.")
+    brand_color = models.CharField(
+        max_length=7,
+        default="#024c5b",
+        validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$", "A colour like #7a4a1e.")],
+        help_text="Colours the widget's mark, bubbles and send button.",
+    )
+    language = models.CharField(max_length=8, default="en", help_text="Used when a visitor's language is unknown.")
+    timezone = models.CharField(max_length=60, default="UTC", help_text="Business hours are in this time zone.")
+    allowed_sites = models.JSONField(
+        default=list, blank=True, help_text="Sites that may show the widget, like https://shop.example. Empty: any."
+    )
+
+    request_enabled = models.BooleanField(
+        default=True, help_text="Hand over at once when a visitor asks for a person, in any language."
+    )
+    mood_enabled = models.BooleanField(default=True, help_text="Hand over when a visitor's mood drops.")
+    mood_threshold = models.FloatField(
+        default=-0.4,
+        validators=[MinValueValidator(-1.0), MaxValueValidator(1.0)],
+        help_text="From -1 (furious) to 1 (delighted). Below this, a person is brought in.",
+    )
+    weak_evidence_enabled = models.BooleanField(
+        default=True, help_text="Hand over when a critical question has no good answer in your content."
+    )
+    evidence_threshold = models.FloatField(
+        default=0.55,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="From 0 to 1. An answer below this confidence counts as weak.",
+    )
+    claim_target_seconds = models.PositiveIntegerField(default=30, help_text="How soon somebody should claim a handoff.")
+    after_hours = models.CharField(max_length=10, choices=AfterHours.choices, default=AfterHours.LEAD)
+
+    answerer = models.CharField(max_length=12, choices=Answerer.choices, default=Answerer.EXTRACTIVE)
+    model_name = models.CharField(max_length=80, blank=True)
+    model_base_url = models.URLField(blank=True)
+    model_key = EncryptedTextField(blank=True, default="")
+    persona = models.TextField(max_length=1000, blank=True, help_text="How the AI should sound, in a sentence or two.")
+    created_at = models.DateTimeField(default=now)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Seat(models.Model):
+    """One person in this tenant. `user_id` is the shared User's key, kept plain: no key crosses schemas."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", "Owner"
+        ADMIN = "admin", "Admin"
+        AGENT = "agent", "Agent"
+        ANALYST = "analyst", "Analyst"
+
+    user_id = models.BigIntegerField(unique=True)
+    name = models.CharField(max_length=120)
+    email = models.EmailField(blank=True)
+    picture = models.URLField(blank=True)
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.AGENT)
+    projects = models.ManyToManyField(Project, blank=True, help_text="None chosen: all projects.")
+    is_active = models.BooleanField(default=True)
+    is_rehearsal = models.BooleanField(default=False, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=now)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def initials(self) -> str:
+        """One or two capitals for the avatar."""
+        words = self.name.split()
+        return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words[:1])).upper() or "?"
+
+
+class AuditEntry(models.Model):
+    """Who did what, when. Only ever added to."""
+
+    at = models.DateTimeField(default=now, db_index=True)
+    seat = models.ForeignKey(Seat, null=True, blank=True, on_delete=models.SET_NULL)
+    actor = models.CharField(max_length=120)
+    verb = models.CharField(max_length=60)
+    subject = models.CharField(max_length=200, blank=True)
+    data: Any = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.verb} {self.subject}"
+
+
+class OutboxEntry(models.Model):
+    """Something that must leave the house (Slack, e-mail, a webhook): kept until it has, in order of `lane`."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENDING = "sending", "Sending"
+        SENT = "sent", "Sent"
+        DEAD = "dead", "Failed for good"
+
+    kind = models.CharField(max_length=40)
+    lane = models.CharField(max_length=80, help_text="Entries of one lane leave in order, e.g. a conversation's id.")
+    idempotency_key = models.CharField(max_length=120, unique=True)
+    payload: Any = models.JSONField()
+    state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    next_at = models.DateTimeField(default=now)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=now)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "next_at"]), models.Index(fields=["lane", "id"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.idempotency_key}"
