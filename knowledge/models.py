@@ -100,6 +100,9 @@ class Document(models.Model):
     state = models.CharField(max_length=8, choices=State.choices, default=State.OK)
     error = models.CharField(max_length=300, blank=True, help_text="What went wrong, in a sentence that helps.")
     text_hash = models.CharField(max_length=64, blank=True)
+    links: Any = models.JSONField(
+        default=list, blank=True, help_text="Addresses found here, so that a resumed run need not fetch it again."
+    )
     words = models.PositiveIntegerField(default=0)
     is_live = models.BooleanField(default=False)
     fetched_at = models.DateTimeField(default=timezone.now)
