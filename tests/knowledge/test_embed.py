@@ -1,0 +1,84 @@
+"""Vectors are the same for the same text, and no text brings the engine down."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from knowledge import embed
+
+
+def test_vectors_are_unit_length_and_related_texts_are_near() -> None:
+    query = embed.embed_query("How long does delivery take?")
+    near = embed.embed_passage("Parcels arrive within three working days.")
+    far = embed.embed_passage("Our office dog is called Bruno.")
+    assert query.shape == (384,)
+    assert query.dtype == np.float32
+    assert np.linalg.norm(query) == pytest.approx(1, abs=1e-5)
+    assert query @ near > query @ far
+
+
+def test_same_text_gives_the_same_vector_from_many_threads() -> None:
+    texts = [f"question number {n % 7}" for n in range(42)]
+    with ThreadPoolExecutor(6) as pool:
+        vectors = list(pool.map(embed._embed_passage.__wrapped__, texts))
+    assert all(np.array_equal(vectors[n], vectors[n % 7]) for n in range(42))
+
+
+def test_chunk_vector_ranks_by_the_mean_of_body_and_header() -> None:
+    query = embed.embed_query("return window")
+    body = embed.embed_passage("Returns > Window\nThirty days.")
+    header = embed.embed_passage("Returns > Window")
+    vector = embed.chunk_vector("Returns > Window", "Thirty days.")
+    assert query @ vector == pytest.approx((query @ body + query @ header) / 2, abs=1e-6)
+    assert np.linalg.norm(vector) < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("hello\0world", "hello world"),
+        ("a\ud800b", "a\ufffdb"),
+        ("ＡＢＣ　１", "ABC 1"),
+        (" a \n\t b ", "a b"),
+        ("é", "é"),
+    ],
+)
+def test_text_is_made_safe(text: str, safe: str) -> None:
+    assert embed.make_safe(text) == safe
+
+
+def test_texts_that_crash_or_hang_the_engine_are_survived() -> None:
+    """In a process of its own: the failure would be an abort, not an exception."""
+    code = """
+from knowledge import embed
+nasty = ["\\ufdfa" * 8, "\\ufdfa" * 4000, "\\0" * 9, "", "   ", "\\ud800\\udfff", "x" * 300_000,
+         "\\U0001f468\\u200d\\U0001f469\\u200d\\U0001f467" * 500, "\\u202e" * 2000, "ﷺ hi ﷺ", "字" * 90_000]
+for text in nasty:
+    assert embed.embed_query(text).shape == (384,), text
+    assert embed.count_tokens(text) >= 0
+assert embed.embed_passage(nasty[0]).shape == (384,)
+print("survived")
+"""
+    started = time.monotonic()
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.stdout.strip() == "survived", run.stderr
+    assert time.monotonic() - started < 100
+
+
+def test_long_text_is_cut_to_one_window() -> None:
+    cut = embed._within_window(embed.make_safe("supercalifragilistic " * 400))
+    assert 0.8 * embed.MAX_TOKENS < embed._model().token_count(cut) <= embed.MAX_TOKENS
+
+
+def test_tokens_are_counted_without_the_frame() -> None:
+    assert embed.count_tokens("") == 0
+    assert embed.count_tokens("the") == 1
+    assert embed.count_tokens("the " * 50) == pytest.approx(50, abs=2)
