@@ -1,0 +1,67 @@
+"""Who may see and do what in a conversation. Pure predicates, and the only ways from an outside id to a row."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from chat.errors import NotAllowed, UnknownConversation
+from chat.models import Conversation, ConversationQuerySet, Episode
+from tenants.workspace.models import Seat
+
+TALKING_ROLES = frozenset({Seat.Role.OWNER, Seat.Role.ADMIN, Seat.Role.AGENT})
+
+
+def is_active(seat: Seat) -> bool:
+    """Whether the seat still counts: switched on, and not past its end."""
+    return seat.is_active and (seat.expires_at is None or seat.expires_at > timezone.now())
+
+
+def may_talk(seat: Seat) -> bool:
+    """Whether the seat may claim and answer conversations at all."""
+    return is_active(seat) and seat.role in TALKING_ROLES
+
+
+def may_claim(seat: Seat, conversation: Conversation) -> bool:
+    """A rehearsal seat claims test conversations only; everyone else may claim anything they see."""
+    return may_talk(seat) and (not seat.is_rehearsal or conversation.is_test)
+
+
+def visible_conversations(seat: Seat) -> ConversationQuerySet:
+    """The conversations a seat may see: of its projects (none chosen: all), in which somebody wrote; for a
+    rehearsal seat the tests alone."""
+    shown = Conversation.objects.filter(Exists(Episode.objects.filter(conversation=OuterRef("pk"))))
+    if seat.is_rehearsal:
+        shown = shown.filter(is_test=True)
+    projects = list(seat.projects.values_list("pk", flat=True))
+    return shown.filter(Q(project__in=projects)) if projects else shown
+
+
+def get_conversation_for(seat: Seat, conversation_id: UUID | str) -> Conversation:
+    """The conversation, with project and visitor. Raises UnknownConversation when there is none or it is not
+    the seat's to see, NotAllowed when the seat no longer counts."""
+    if not is_active(seat):
+        raise NotAllowed
+    found = (
+        visible_conversations(seat).filter(pk=_uuid(conversation_id)).select_related("project", "visitor", "holder")
+    ).first()
+    if found is None:
+        raise UnknownConversation
+    return found
+
+
+def get_seat(seat_id: int) -> Seat:
+    """The active seat with this id. Raises NotAllowed otherwise."""
+    seat = Seat.objects.filter(pk=seat_id).first()
+    if seat is None or not is_active(seat):
+        raise NotAllowed
+    return seat
+
+
+def _uuid(value: UUID | str) -> UUID:
+    try:
+        return value if isinstance(value, UUID) else UUID(value)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UnknownConversation from error
