@@ -1,0 +1,31 @@
+"""What Live Support does when it hears of something. All of these run in the publishing transaction and only
+write rows; `builtabot/wiring.py` says who hears what."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from chat.events import ContactLeft, HandoffRequested, SeatSeen
+from livesupport.actions import keep_lead, note_seen
+from livesupport.waiting import LOOK_EVERY
+from tenants.actions import due
+
+WAITING = "waiting"
+
+
+def on_seat_seen(event: SeatSeen) -> None:
+    """A dashboard is open: its seat can be promised."""
+    note_seen(seat_id=event.seat_id)
+
+
+def on_contact_left(event: ContactLeft) -> None:
+    """A visitor wants to be written to."""
+    keep_lead(
+        conversation_id=event.conversation_id, name=event.name, email=event.email, question=event.question
+    )
+
+
+def on_handoff_requested(event: HandoffRequested) -> None:
+    """Somebody waits: look again soon, so that no conversation rots in a queue that nobody watches."""
+    if event.reachable:
+        due(WAITING, timezone.now() + LOOK_EVERY)
