@@ -1,20 +1,15 @@
-"""What can go wrong in knowledge, as errors that carry their own translation."""
+"""What can go wrong in knowledge."""
 
 from __future__ import annotations
 
+from tenants.errors import ProductError
 
-class KnowledgeError(Exception):
-    """Base of every error of this app.
 
-    `code` is stable and machine-readable, `retryable` says whether the same call may succeed later,
-    and `str(error)` is a sentence that may be shown to a person.
-    """
+class KnowledgeError(ProductError):
+    """Base of this app's errors: a code, a sentence for people, and whether to try again."""
 
     def __init__(self, code: str, sentence: str, *, retryable: bool = False) -> None:
-        super().__init__(sentence)
-        self.code = code
-        self.sentence = sentence
-        self.retryable = retryable
+        super().__init__(sentence, code=code, retryable=retryable)
 
 
 class FetchRefused(KnowledgeError):
@@ -33,5 +28,5 @@ class ModelError(KnowledgeError):
     """A language model gave no usable answer."""
 
 
-class NotAllowed(KnowledgeError):
-    """The action is against the state of the row it was asked for."""
+class RunStopped(KnowledgeError):
+    """A crawl must end here: it was cancelled, or another worker has taken it over."""
