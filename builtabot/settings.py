@@ -36,6 +36,7 @@ CRAWL_ALLOW_PRIVATE = frozenset(
     ENV.words("CRAWL_ALLOW_PRIVATE", "Exact host:port list of private hosts the crawler may fetch.")
 )
 DEMO = ENV.flag("DEMO", False, "The demo's tenant must be crawled before /readyz says ready.")
+DEMO_PASSWORD = ENV.text("DEMO_PASSWORD", "", "The password of the demo's two people; empty makes `seed_demo` refuse.")
 TRUST_PROXY = ENV.flag("TRUST_PROXY", False, "Believe X-Forwarded-Proto of the proxy in front.")
 EMAIL_URL = ENV.text("EMAIL_URL", "", "smtp[s]://user:password@host:port; empty writes mail to DATA_DIR/mail.")
 DEFAULT_FROM_EMAIL = ENV.text("DEFAULT_FROM_EMAIL", "BuiltABot <hello@localhost>", "The sender of mail.")
@@ -137,6 +138,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_ADAPTER = "tenants.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"signup": "tenants.forms.SignUpForm"}
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 LOGIN_URL = "/accounts/login/"

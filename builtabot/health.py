@@ -1,0 +1,105 @@
+"""`/healthz` and `/readyz`: answered on every host and IP, ahead of host validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+from celery import current_app
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+
+from knowledge.models import Chunk, CrawlRun
+from tenants.hosts import tenant_at
+from tenants.models import Heartbeat
+from tenants.schema import PUBLIC, run_in
+
+FRESH_SECONDS = 30
+QUEUES = {"chat": "chat worker", "index": "index worker"}
+DEMO_PROJECT = "shop"
+
+
+class HealthMiddleware:
+    """`/healthz`: this process answers. `/readyz`: all is there, else 503 and what is missing."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path == "/healthz":
+            return JsonResponse({"ok": True})
+        if request.path == "/readyz":
+            missing = list(_missing())
+            body = {"ready": False, "missing": missing} if missing else {"ready": True}
+            response = JsonResponse(body, status=503 if missing else 200)
+            response.headers["Cache-Control"] = "no-store"
+            return response
+        return self.get_response(request)
+
+
+def _missing() -> Iterator[str]:
+    try:
+        yield from run_in(PUBLIC, lambda: list(_missing_in_database()))
+    except (DatabaseError, InterfaceError):
+        yield "database"
+    if not _broker_answers():
+        yield "broker"
+
+
+def _missing_in_database() -> Iterator[str]:
+    if not _Migrations.applied():
+        yield "migrations"
+        return
+    fresh = Heartbeat.objects.filter(at__gt=timezone.now() - timedelta(seconds=FRESH_SECONDS))
+    alive = set(fresh.values_list("name", flat=True))
+    yield from (title for name, title in QUEUES.items() if name not in alive)
+    if settings.DEMO:
+        yield from _missing_of_demo()
+
+
+def _missing_of_demo() -> Iterator[str]:
+    tenant = tenant_at(f"acme.{settings.BASE_DOMAIN}")
+    gap = run_in(str(tenant.schema_name), _content_gap) if tenant else "not seeded"
+    if gap:
+        yield f"demo content ({gap})"
+
+
+def _content_gap() -> str:
+    """What the demo's crawl still lacks, in words; empty once its newest run is done and answers."""
+    run = CrawlRun.objects.filter(source__project__key=DEMO_PROJECT).order_by("-queued_at", "-pk").first()
+    if run is None:
+        return "no crawl yet"
+    if run.state != CrawlRun.State.DONE:
+        if run.state in {CrawlRun.State.FAILED, CrawlRun.State.CANCELLED}:
+            return f"crawl {run.state}: {run.error}" if run.error else f"crawl {run.state}"
+        return f"{run.indexed} of {run.found} pages" if run.found else "waiting for the crawl"
+    if not Chunk.objects.filter(project__key=DEMO_PROJECT, is_live=True).exists():
+        return "nothing indexed"
+    return ""
+
+
+class _Migrations:
+    """Whether the public schema is up to date; asked until it is, then never again in this process."""
+
+    _applied = False
+
+    @classmethod
+    def applied(cls) -> bool:
+        if not cls._applied:
+            executor = MigrationExecutor(connection)
+            cls._applied = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        return cls._applied
+
+
+def _broker_answers() -> bool:
+    with current_app.connection_for_write() as broker:
+        troubles: tuple[type[BaseException], ...] = (BrokerError, *broker.connection_errors)
+        try:
+            broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=2)
+        except troubles:
+            return False
+    return True

@@ -1,0 +1,28 @@
+"""What allauth asks of us: sessions that belong to the public host, and mail in our own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.http import HttpRequest
+
+from tenants.access import SESSION_TENANT
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    """Sign-ins on the public host are good there and nowhere else."""
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        super().login(request, user)
+        request.session[SESSION_TENANT] = request.tenant.pk  # type: ignore[attr-defined]
+
+    def get_signup_redirect_url(self, request: HttpRequest) -> str:
+        return "/go/?next=/setup/"
+
+    def format_email_subject(self, subject: str) -> str:
+        return subject.strip()
+
+    def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> Any:
+        user.name = form.cleaned_data.get("name", "")
+        return super().save_user(request, user, form, commit=commit)

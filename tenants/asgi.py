@@ -1,0 +1,62 @@
+"""The WebSocket side of "the host decides the tenant"."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from tenants.access import session_key_in
+from tenants.hosts import Place, is_origin_of, parse_host, place_of
+from tenants.schema import PUBLIC, hop
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class TenantHostRouter:
+    """Puts `schema`, `tenant_id` and `host` (without port) into a socket's scope.
+
+    Sockets to unknown hosts, to the public host, or with anything but one well-formed Host header are
+    refused in the handshake.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        place = await self._place(scope)
+        if place is None or place.is_public:
+            await receive()
+            await send({"type": "websocket.close", "code": 4404})
+            return
+        scope = {**scope, "schema": place.schema, "tenant_id": place.tenant_id, "host": place.host}
+        await self.app(scope, receive, send)
+
+    async def _place(self, scope: Scope) -> Place | None:
+        header = only_header(scope, b"host")
+        host = parse_host(header) if header else None
+        return await hop(PUBLIC, place_of, host) if host else None
+
+
+def only_header(scope: Scope, name: bytes) -> str | None:
+    """The value of a header that came exactly once, in ASCII; else None."""
+    headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
+    values = [value for key, value in headers if key.lower() == name]
+    if len(values) != 1 or not values[0].isascii():
+        return None
+    return values[0].decode("ascii")
+
+
+def comes_from_own_page(scope: Scope) -> bool:
+    """Whether the socket's Origin is the very host it was opened to, so that its cookie may be trusted."""
+    origin, host = only_header(scope, b"origin"), only_header(scope, b"host")
+    return bool(origin and host and is_origin_of(origin, host))
+
+
+def session_key(scope: Scope) -> str:
+    """The session key that the socket's cookies carry; empty when there is none."""
+    headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
+    cookies = "; ".join(value.decode("latin-1") for key, value in headers if key.lower() == b"cookie")
+    return session_key_in(cookies)
