@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
+from markdown_it.utils import OptionsDict
 
 CONTENT = Path(__file__).parent / "content"
 
@@ -21,13 +23,13 @@ SECTIONS = {
     "start": "Getting help",
     "orders": "Orders",
     "delivery": "Delivery",
-    "returns": "Returns and refunds",
-    "payment": "Payment and billing",
-    "account": "Your account",
+    "returns": "Returns",
+    "payment": "Payment",
+    "account": "Account",
     "lamps": "Lamps and care",
     "beacon": "Beacon smart light",
     "warranty": "Warranty and repair",
-    "about": "Showroom, trade, materials",
+    "about": "Showroom and trade",
     "de": "Deutsch",
     "fr": "Français",
     "es": "Español",
@@ -36,8 +38,8 @@ SECTIONS = {
 
 _FOLDS = {
     "h3": (
-        '<h3 class="fold"><button type="button" aria-expanded="false" aria-controls="{id}">{question}</button></h3>'
-        '<div class="fold-panel" id="{id}">\n',
+        '<h3 class="fold"><button type="button" aria-expanded="false" aria-controls="{id}">{question}'
+        '</button></h3><div class="fold-panel" id="{id}">\n',
         "</div>\n",
     ),
     "h4": ('<details class="fold" id="{id}"><summary>{question}</summary>\n', "</details>\n"),
@@ -101,7 +103,7 @@ def render_article(page: Page) -> Article:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(page.text)
     headings = tuple(_anchor_sections(tokens))
-    html = markdown.renderer.render(list(_fold_questions(tokens, markdown)), markdown.options, {})
+    html = RendererHTML().render(list(_fold_questions(tokens, markdown.options)), markdown.options, {})
     return Article(html=html, headings=headings)
 
 
@@ -113,7 +115,7 @@ def _anchor_sections(tokens: Sequence[Token]) -> Iterator[tuple[str, str]]:
             yield anchor, inline.content
 
 
-def _fold_questions(tokens: Sequence[Token], markdown: MarkdownIt) -> Iterator[Token]:
+def _fold_questions(tokens: Sequence[Token], options: OptionsDict) -> Iterator[Token]:
     closing = ""
     position = 0
     while position < len(tokens):
@@ -124,7 +126,7 @@ def _fold_questions(tokens: Sequence[Token], markdown: MarkdownIt) -> Iterator[T
             closing = ""
         if token.type == "heading_open" and token.tag in _FOLDS:
             inline = tokens[position]
-            question = markdown.renderer.renderInline(inline.children or [], markdown.options, {})
+            question = RendererHTML().renderInline(inline.children or [], options, {})
             opening, closing = _FOLDS[token.tag]
             yield _raw(opening.format(id=_slug(inline.content), question=question))
             position += 2

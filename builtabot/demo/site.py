@@ -35,8 +35,14 @@ _POPULAR = (
     "/help/start/faq",
 )
 _NOTICES = {
-    "/checkout": ("The till is closed", "This shop is a demonstration: nothing can be bought, and nothing was charged."),
-    "/newsletter": ("Nothing was sent", "This shop is a demonstration: it has no newsletter and kept no address."),
+    "/checkout": (
+        "The till is closed",
+        "This shop is a demonstration: nothing can be bought, and nothing was charged.",
+    ),
+    "/newsletter": (
+        "Nothing was sent",
+        "This shop is a demonstration: it has no newsletter and kept no address.",
+    ),
 }
 
 
@@ -53,7 +59,7 @@ class Response:
 
 @dataclass(frozen=True)
 class _Site:
-    """Where the site and the widget are reached; `base_url` may be "", then links stay relative to the root."""
+    """Where the site and the widget are reached; with no `base_url` links are relative to the root."""
 
     base_url: str
     widget_base_url: str
@@ -66,7 +72,7 @@ def respond(path: str, *, widget_base_url: str, site_base_url: str = "") -> Resp
     """The answer to a GET of `path` (a query string is ignored).
 
     `widget_base_url` is the tenant's host, for example `http://acme.localhost:8000`. `site_base_url` is this
-    site's own origin, without a slash at the end; sitemap and canonical links are absolute only if it is given.
+    site's own origin, without a slash at the end; only with it are sitemap and canonical links absolute.
     """
     path = path.partition("?")[0].partition("#")[0]
     site = _Site(site_base_url, widget_base_url)
@@ -187,8 +193,8 @@ def _file(name: str, content_type: str, _site: _Site) -> tuple[str, bytes, date]
 
 
 def _not_found(site: _Site) -> bytes:
-    title, text = "This page is not here", "The address may be old or mistyped. The help centre lists every page we have."
-    return _render("notice.html", site, {"title": title, "text": text})
+    text = "The address may be old or mistyped. The help centre lists every page we have."
+    return _render("notice.html", site, {"title": "This page is not here", "text": text})
 
 
 def _sitemap(site: _Site) -> tuple[str, bytes, date]:
