@@ -1,0 +1,115 @@
+"""Fixtures of all tests. The database belongs to this run alone (tests/services.py) and is never flushed:
+in the public schema Django's flush would delete the tenants."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+from pytest_django import DjangoDbBlocker
+
+from tenants import provisioning
+from tenants.models import Domain, Plan, Tenant
+from tests.cast import BASE_DOMAIN, Cast, plant
+
+
+@dataclass(frozen=True)
+class Tenants:
+    """Three tenants, committed once per run. Tests change them inside a transaction that is rolled back."""
+
+    a: Cast
+    b: Cast
+    c: Cast
+
+    def __iter__(self) -> Iterator[Cast]:
+        return iter((self.a, self.b, self.c))
+
+    def others(self, cast: Cast) -> list[Cast]:
+        return [other for other in self if other is not cast]
+
+
+_numbers = itertools.count(1)
+
+
+def make_tenant() -> Cast:
+    """A new tenant with a cast, committed."""
+    number = next(_numbers)
+    schema = provisioning.new_schema_name()
+    host = f"team{number}.{BASE_DOMAIN}"
+    tenant = Tenant.objects.create(schema_name=schema, name=f"Team {number}", plan=Plan.objects.first())
+    Domain.objects.create(domain=host, tenant=tenant, is_primary=True)
+    provisioning.create_schema(schema)
+    return plant(tenant, host=host, number=number)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Migrate the run's own database. It is thrown away with its server, so nothing is torn down here."""
+    with django_db_blocker.unblock():
+        call_command("prepare", verbosity=0, stdout=io.StringIO())
+    yield
+    with django_db_blocker.unblock():
+        connections["default"].close_pool()
+
+
+@pytest.fixture(scope="session")
+def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Tenants:
+    """The three tenants of the run, committed before any test's transaction begins."""
+    with django_db_blocker.unblock():
+        tenants = Tenants(make_tenant(), make_tenant(), make_tenant())
+        connection.close()
+    return tenants
+
+
+@pytest.fixture
+def tenants(planted: Tenants, db: None) -> Tenants:
+    """Three tenants with their casts, inside this test's transaction."""
+    return planted
+
+
+@pytest.fixture
+def fresh_tenant(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Cast]:
+    """A tenant of this test's own, for tests that commit: sockets, threads, races."""
+    with django_db_blocker.unblock():
+        yield make_tenant()
+        connection.close()
+
+
+@pytest.fixture
+def fresh_tenants(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Callable[[int], list[Cast]]]:
+    """`fresh_tenants(4)`: several tenants of this test's own."""
+    with django_db_blocker.unblock():
+        yield lambda count: [make_tenant() for _ in range(count)]
+        connection.close()
+
+
+@pytest.fixture
+def on_commit(
+    django_capture_on_commit_callbacks: Callable[..., AbstractContextManager[list[Callable[[], object]]]],
+) -> Callable[[], AbstractContextManager[list[Callable[[], object]]]]:
+    """`with on_commit(): ...` runs what the block left for after the commit, as if it had committed."""
+    return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+@pytest.fixture
+def transactional_db() -> None:
+    """Refused: it flushes."""
+    pytest.fail("transactional_db flushes the tenants away; take `fresh_tenant`, which may commit")
+
+
+@pytest.fixture(autouse=True)
+def _schema_left_as_found(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whoever enters a schema leaves it: a test that ends inside a tenant has found a leak."""
+    yield
+    if connection.schema_name != "public":
+        left = connection.schema_name
+        connection.set_schema_to_public()
+        pytest.fail(f"the test's thread was left in {left}")
