@@ -70,8 +70,16 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (house.functions_and_files_are_short, "chat/x.py", "def f(a, b, c, d, e): ..."),
     (house.saves_name_their_fields, "chat/x.py", "row.save()"),
     (house.saves_name_their_fields, "chat/x.py", "self.row.save(using='default')"),
-    (house.actions_are_keyword_only, "chat/actions.py", "def post(conversation): ..."),
-    (house.actions_are_keyword_only, "chat/actions/posting.py", "def post(conversation, *, text): ..."),
+    (
+        house.actions_are_keyword_only,
+        "chat/actions.py",
+        "def post(conversation):\n    with transaction.atomic(): ...",
+    ),
+    (
+        house.actions_are_keyword_only,
+        "chat/actions/posting.py",
+        "@transaction.atomic\ndef post(row, *, text): ...",
+    ),
     (house.events_are_frozen_primitives, "chat/events.py", "class Posted(Event):\n    id: int"),
     (
         house.events_are_frozen_primitives,
@@ -111,7 +119,11 @@ ALLOWED: list[tuple[Rule, str, str]] = [
         "chat/x.py",
         "row.save(update_fields=['a'])\nform.save()\nsuper().save()",
     ),
-    (house.actions_are_keyword_only, "chat/actions.py", "def post(*, text): ...\ndef _lock(row): ..."),
+    (
+        house.actions_are_keyword_only,
+        "chat/actions.py",
+        "@transaction.atomic\ndef post(*, text): ...\ndef lock(row): ...",
+    ),
     (
         house.events_are_frozen_primitives,
         "chat/events.py",
