@@ -77,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     def answer(path: str) -> Page:
-        return respond(path, widget_base_url=options.widget_base_url)
+        own = f"http://127.0.0.1:{options.port}"
+        return respond(path, widget_base_url=options.widget_base_url, site_base_url=own)
 
     server = Server(("127.0.0.1", options.port), handler(answer))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
