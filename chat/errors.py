@@ -75,3 +75,8 @@ class Unavailable(ChatError):
     code = "unavailable"
     retryable = True
     sentence = "That did not reach us. It will be sent again."
+
+
+class HelloLate(ChatError):
+    code = "hello_late"
+    sentence = "No hello came within 10 seconds."

@@ -45,7 +45,9 @@ def get_conversation_for(seat: Seat, conversation_id: UUID | str) -> Conversatio
     if not is_active(seat):
         raise NotAllowed
     found = (
-        visible_conversations(seat).filter(pk=_uuid(conversation_id)).select_related("project", "visitor", "holder")
+        visible_conversations(seat)
+        .filter(pk=_uuid(conversation_id))
+        .select_related("project", "visitor", "holder")
     ).first()
     if found is None:
         raise UnknownConversation

@@ -1,0 +1,81 @@
+"""Every write in a conversation that a person could notice. Keyword-only verbs: lock, ask the policy, write,
+publish, return. Nothing else writes to the log, and nothing else moves owner and epoch."""
+
+from chat.actions.episodes import end_idle_episodes
+from chat.actions.messages import (
+    Ack,
+    Draft,
+    leave_contact,
+    note_seen,
+    post_as_seat,
+    post_messages,
+    rate_episode,
+    request_human,
+)
+from chat.actions.ownership import (
+    claim_conversation,
+    hand_back_conversation,
+    make_standing,
+    release_conversation,
+    resolve_conversation,
+)
+from chat.actions.sessions import (
+    Entered,
+    OpenedSession,
+    PageView,
+    enter,
+    note_seat,
+    note_visitor,
+    open_session,
+    rehearsal_pass,
+)
+from chat.actions.turns import (
+    Job,
+    answer_turn,
+    begin_turn,
+    drop_turn,
+    fail_turn,
+    hand_over_turn,
+    keep_turn,
+    note_evidence,
+    sweep_turns,
+)
+from chat.log import AI, SYSTEM, VISITOR, Author
+
+__all__ = [
+    "AI",
+    "SYSTEM",
+    "VISITOR",
+    "Ack",
+    "Author",
+    "Draft",
+    "Entered",
+    "Job",
+    "OpenedSession",
+    "PageView",
+    "answer_turn",
+    "begin_turn",
+    "claim_conversation",
+    "drop_turn",
+    "end_idle_episodes",
+    "enter",
+    "fail_turn",
+    "hand_back_conversation",
+    "hand_over_turn",
+    "keep_turn",
+    "leave_contact",
+    "make_standing",
+    "note_evidence",
+    "note_seat",
+    "note_seen",
+    "note_visitor",
+    "open_session",
+    "post_as_seat",
+    "post_messages",
+    "rate_episode",
+    "rehearsal_pass",
+    "release_conversation",
+    "request_human",
+    "resolve_conversation",
+    "sweep_turns",
+]

@@ -1,0 +1,132 @@
+"""Visitors arrive, give signs of life, and tell where they are."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.core import signing
+from django.db import transaction
+from django.utils import timezone
+
+from chat.errors import NotSignedIn, UnknownProject
+from chat.events import SeatSeen
+from chat.models import Conversation, Visitor
+from tenants.events import publish
+from tenants.workspace.models import Project
+
+REHEARSAL_SALT = "chat.rehearsal"
+REHEARSAL_SECONDS = 600
+PAGES_KEPT = 10
+
+
+@dataclass(frozen=True)
+class OpenedSession:
+    """A visitor's key. `token` is shown once, to its holder; only its hash is stored."""
+
+    token: str
+    visitor_id: str
+    conversation_id: str
+
+
+@dataclass(frozen=True)
+class PageView:
+    """Where the visitor is."""
+
+    url: str
+    title: str = ""
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def rehearsal_pass(schema: str) -> str:
+    """A signed word that makes the next session at this tenant a test; good for ten minutes."""
+    return signing.dumps(schema, salt=REHEARSAL_SALT)
+
+
+def _is_rehearsal(schema: str, word: str | None) -> bool:
+    try:
+        return bool(word) and signing.loads(word, salt=REHEARSAL_SALT, max_age=REHEARSAL_SECONDS) == schema
+    except signing.BadSignature:
+        return False
+
+
+def open_session(
+    *, project: str, token: str | None, language: str = "", rehearsal: str | None = None
+) -> OpenedSession:
+    """The session of a known token, else a new visitor with one conversation in the project named by key.
+
+    Raises UnknownProject. A token of another project, or an unknown one, begins a new visitor.
+    """
+    from tenants.schema import current_schema
+
+    with transaction.atomic():
+        row = Project.objects.filter(key=project).first()
+        if row is None:
+            raise UnknownProject
+        known = _visitor_of(token) if token else None
+        if known is not None and known.project_id == row.pk:
+            return OpenedSession(token or "", str(known.pk), str(known.conversation.pk))
+        fresh = secrets.token_urlsafe(32)
+        is_test = _is_rehearsal(current_schema(), rehearsal)
+        visitor = Visitor.objects.create(
+            project=row, token_hash=_hash(fresh), language=language[:8], is_test=is_test
+        )
+        conversation = Conversation.objects.create(
+            project=row, visitor=visitor, is_test=is_test, language=language[:8]
+        )
+    return OpenedSession(fresh, str(visitor.pk), str(conversation.pk))
+
+
+def _visitor_of(token: str) -> Visitor | None:
+    return Visitor.objects.select_related("conversation", "project").filter(token_hash=_hash(token)).first()
+
+
+@dataclass(frozen=True)
+class Entered:
+    """What a visitor's socket needs after its hello."""
+
+    conversation_id: str
+    project_key: str
+    project_name: str
+
+
+def enter(*, token: str, page: PageView | None = None, language: str = "") -> Entered:
+    """Admit the holder of a visitor token. Raises NotSignedIn."""
+    visitor = _visitor_of(token)
+    if visitor is None:
+        raise NotSignedIn
+    conversation = visitor.conversation
+    if language and language[:8] != conversation.language:
+        conversation.language = visitor.language = language[:8]
+        conversation.save(update_fields=["language"])
+        visitor.save(update_fields=["language"])
+    note_visitor(conversation_id=conversation.pk, page=page)
+    return Entered(str(conversation.pk), visitor.project.key, visitor.project.name)
+
+
+def note_visitor(*, conversation_id: UUID | str, page: PageView | None = None, away: bool = False) -> None:
+    """A sign of life of a visitor's tab, and where it is. Presence is not part of the log."""
+    now = timezone.now()
+    Visitor.objects.filter(conversation=conversation_id).update(seen_at=now, is_away=away)
+    if page is None:
+        return
+    with transaction.atomic():
+        conversation = Conversation.objects.select_for_update().get(pk=conversation_id)
+        if conversation.page_url == page.url[:1000]:
+            return
+        conversation.page_url, conversation.page_title = page.url[:1000], page.title[:200]
+        view: dict[str, Any] = {"url": page.url[:1000], "title": page.title[:200], "at": now.isoformat()}
+        conversation.pages = [*conversation.pages, view][-PAGES_KEPT:]
+        conversation.save(update_fields=["page_url", "page_title", "pages"])
+
+
+def note_seat(*, seat_id: int) -> None:
+    """A sign of life of an agent's dashboard."""
+    with transaction.atomic():
+        publish(SeatSeen(seat_id))

@@ -1,0 +1,175 @@
+"""The two sockets. Each method: parse (done), one hop to one action, maybe a reply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chat import actions, delivery, frames
+from chat.errors import NotAllowed, NotSignedIn, UnknownConversation
+from chat.sockets import LogSocket, rereader
+from tenants import push
+from tenants.access import seat_for_session_key
+from tenants.asgi import comes_from_own_page, session_key
+from tenants.schema import hop
+
+
+class VisitorConsumer(LogSocket):
+    """The widget's socket: one visitor, one conversation."""
+
+    conversation = ""
+
+    async def on_hello(self, frame: frames.VisitorHello) -> None:
+        self.check_version(frame.v)
+        page = actions.PageView(frame.page.url, frame.page.title) if frame.page else None
+        entered = await hop(self.schema, actions.enter, token=frame.token, page=page, language=frame.language)
+        self.greeted, self.conversation = True, entered.conversation_id
+        project = {"key": entered.project_key, "name": entered.project_name}
+        await self.tell({"type": "hello", "v": 1, "conversation": self.conversation, "project": project})
+        await self.follow(self.conversation, frame.seq)
+        await self.tell_desk("here")
+
+    async def news(self, conversation: str, after: int, with_state: bool) -> list[dict[str, Any]]:
+        return await hop(self.schema, delivery.visitor_news, conversation, after, with_state)
+
+    async def on_message_send(self, frame: frames.MessageSend) -> None:
+        drafts = [actions.Draft(frame.text, frame.client_id)]
+        acks = await hop(
+            self.schema,
+            actions.post_messages,
+            conversation_id=self.conversation,
+            author=actions.VISITOR,
+            drafts=drafts,
+        )
+        await self.tell(
+            {"type": "ack", "client_id": str(frame.client_id), "seq": acks[0].seq, "at": acks[0].at}
+        )
+
+    async def on_human_request(self, frame: frames.HumanRequest) -> None:
+        ack = await hop(
+            self.schema, actions.request_human, conversation_id=self.conversation, client_id=frame.client_id
+        )
+        seq, at = (ack.seq, ack.at) if ack else (0, "")
+        await self.tell({"type": "ack", "client_id": str(frame.client_id), "seq": seq, "at": at})
+
+    async def on_lead_submit(self, frame: frames.LeadSubmit) -> None:
+        given = {"email": frame.email, "name": frame.name, "client_id": frame.client_id}
+        ack = await hop(self.schema, actions.leave_contact, conversation_id=self.conversation, **given)
+        await self.tell({"type": "ack", "client_id": str(frame.client_id), "seq": ack.seq, "at": ack.at})
+
+    async def on_rating_submit(self, frame: frames.RatingSubmit) -> None:
+        given = {"score": frame.score, "comment": frame.comment, "client_id": frame.client_id}
+        ack = await hop(self.schema, actions.rate_episode, conversation_id=self.conversation, **given)
+        await self.tell({"type": "ack", "client_id": str(frame.client_id), "seq": ack.seq, "at": ack.at})
+
+    async def on_typing_set(self, frame: frames.TypingSet) -> None:
+        shown = {
+            "type": "typing",
+            "conversation": self.conversation,
+            "who": "visitor",
+            "name": "",
+            "on": frame.on,
+        }
+        group = push.conversation_group(self.schema, self.conversation)
+        await push.tell(group, {"type": "relay", "audience": "team", "frame": shown})
+
+    async def on_seen_set(self, frame: frames.SeenSet) -> None:
+        await hop(
+            self.schema, actions.note_seen, conversation_id=self.conversation, seq=frame.seq, by_team=False
+        )
+
+    async def on_page_view(self, frame: frames.PageView) -> None:
+        page = actions.PageView(frame.url, frame.title)
+        await hop(
+            self.schema, actions.note_visitor, conversation_id=self.conversation, page=page, away=frame.away
+        )
+        await self.tell_desk("away" if frame.away else "here")
+
+    async def on_resume(self, frame: frames.Resume) -> None:
+        await hop(self.schema, actions.note_visitor, conversation_id=self.conversation)
+        self.cursors[self.conversation] = frame.seq
+        await self.catch_up(self.conversation)
+
+    async def tell_desk(self, state: str) -> None:
+        """Presence, for every dashboard of the tenant: never stored in the log."""
+        shown = {"type": "presence", "conversation": self.conversation, "state": state}
+        message = {"type": "relay", "audience": "team", "frame": shown}
+        await push.tell(push.desk_group(self.schema), message)
+
+    async def disconnect(self, code: int) -> None:
+        if self.greeted and not rereader.has_other(self, self.conversation):
+            await self.tell_desk("left")
+        await super().disconnect(code)
+
+
+class DeskConsumer(LogSocket):
+    """An agent's socket: the desk's news, and the conversations that are open on the screen."""
+
+    is_desk = True
+    seat_id = 0
+
+    async def on_hello(self, frame: frames.DeskHello) -> None:
+        self.check_version(frame.v)
+        self.seat_id = await self._admit()
+        self.seat = await hop(self.schema, delivery.seat_card, self.seat_id)
+        self.greeted = True
+        await push.join(self, push.desk_group(self.schema))
+        rereader.add(self)
+        await hop(self.schema, actions.note_seat, seat_id=self.seat_id)
+        await self.tell({"type": "hello", "v": 1, "seat": self.seat, "schema": self.schema})
+
+    async def _admit(self) -> int:
+        """The seat behind the host's own session cookie, sent from the host's own page."""
+        if not comes_from_own_page(self.scope):
+            raise NotAllowed
+        key, tenant_id = session_key(self.scope), self.scope["tenant_id"]
+        seat_id = await hop(self.schema, seat_for_session_key, key, tenant_id)
+        if seat_id is None:
+            raise NotSignedIn
+        return seat_id
+
+    async def news(self, conversation: str, after: int, with_state: bool) -> list[dict[str, Any]]:
+        return await hop(self.schema, delivery.team_news, self.seat_id, conversation, after, with_state)
+
+    async def desk_news(self, message: dict[str, Any]) -> None:
+        """Something changed in a conversation: its state, if this seat may see it."""
+        try:
+            await self.tell(
+                await hop(self.schema, delivery.desk_state, self.seat_id, message["conversation"])
+            )
+        except (UnknownConversation, NotAllowed):
+            return
+
+    async def on_message_send(self, frame: frames.DeskMessageSend) -> None:
+        draft = actions.Draft(frame.text, frame.client_id, frame.note)
+        given = {"conversation_id": frame.conversation, "seat_id": self.seat_id, "draft": draft}
+        ack = await hop(self.schema, actions.post_as_seat, **given)
+        shown = {"type": "ack", "client_id": str(frame.client_id), "conversation": str(frame.conversation)}
+        await self.tell({**shown, "seq": ack.seq, "at": ack.at})
+
+    async def on_typing_set(self, frame: frames.DeskTypingSet) -> None:
+        conversation = str(frame.conversation)
+        if conversation not in self.cursors:
+            raise UnknownConversation
+        shown = {
+            "type": "typing",
+            "conversation": conversation,
+            "who": "agent",
+            "name": self.seat["name"],
+            "on": frame.on,
+        }
+        group = push.conversation_group(self.schema, conversation)
+        await push.tell(group, {"type": "relay", "audience": "visitor", "frame": shown})
+
+    async def on_seen_set(self, frame: frames.DeskSeenSet) -> None:
+        conversation = str(frame.conversation)
+        if conversation not in self.cursors:
+            raise UnknownConversation
+        await hop(self.schema, actions.note_seen, conversation_id=conversation, seq=frame.seq, by_team=True)
+
+    async def on_resume(self, frame: frames.DeskResume) -> None:
+        await hop(self.schema, actions.note_seat, seat_id=self.seat_id)
+        if frame.conversation is not None:
+            await self.follow(str(frame.conversation), frame.seq)
+
+    async def on_leave(self, frame: frames.DeskLeave) -> None:
+        await self.unfollow(str(frame.conversation))

@@ -1,0 +1,148 @@
+"""Reading the log for one party: wire entries with `prev`, and who speaks now. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from chat import ports
+from chat.models import Conversation, Handoff, Message
+from chat.policies import get_conversation_for, get_seat
+from tenants.workspace.models import Seat
+
+Audience = Literal["visitor", "team"]
+TEAM_ONLY_DATA = frozenset({"reason", "handoff", "confidence"})
+MOST_ENTRIES = 200
+
+
+def _seen_by(audience: Audience) -> Q:
+    return Q(internal=False) if audience == "visitor" else Q()
+
+
+def entries(
+    conversation: Conversation, *, audience: Audience = "team", after: int = 0
+) -> list[dict[str, Any]]:
+    """The entries after seq `after` that the party may see, in order, at most 200, as docs/protocol.md writes
+    them. `prev` of the first is the last visible seq up to `after`."""
+    log = Message.objects.filter(_seen_by(audience), conversation=conversation)
+    prev = (log.filter(seq__lte=after).aggregate(last=Max("seq"))["last"] or 0) if after else 0
+    found = []
+    for message in log.filter(seq__gt=after).order_by("seq")[:MOST_ENTRIES]:
+        found.append(_wire(message, conversation, prev, audience))
+        prev = message.seq
+    return found
+
+
+def _wire(message: Message, conversation: Conversation, prev: int, audience: Audience) -> dict[str, Any]:
+    data = message.data
+    if audience == "visitor":
+        data = {key: value for key, value in data.items() if key not in TEAM_ONLY_DATA}
+    mine = message.sender == "visitor" or message.sender_key == "system" if audience == "visitor" else True
+    return {
+        "type": "message",
+        "conversation": str(conversation.pk),
+        "seq": message.seq,
+        "prev": prev,
+        "kind": message.kind,
+        "sender": message.sender,
+        "name": message.sender_name or (str(conversation.visitor) if message.sender == "visitor" else ""),
+        "text": message.text,
+        "event": message.event,
+        "data": data,
+        "target": message.target,
+        "client_id": str(message.client_id) if message.client_id and mine else None,
+        "at": message.created_at.isoformat(),
+        "epoch": conversation.epoch,
+    }
+
+
+def state(conversation: Conversation, audience: Audience = "team") -> dict[str, Any]:
+    """The `state` frame: who speaks now, and what the party may expect."""
+    handoff = _open_handoff(conversation)
+    holder = conversation.holder if conversation.owner == Conversation.Owner.AGENT else None
+    waiting = handoff is not None and handoff.state == Handoff.State.WAITING
+    promise = ports.reachability(conversation.project, timezone.now(), conversation.is_test)
+    frame: dict[str, Any] = {
+        "type": "state",
+        "conversation": str(conversation.pk),
+        "owner": conversation.owner,
+        "epoch": conversation.epoch,
+        "agent": {"name": holder.name, "initials": holder.initials} if holder else None,
+        "seen": {"visitor": conversation.visitor_seen_seq, "team": conversation.team_seen_seq},
+        "waiting_since": handoff.requested_at.isoformat() if handoff and waiting else None,
+        "promise": promise.as_wire(),
+        "is_test": conversation.is_test,
+    }
+    if audience == "team":
+        frame["handoff"] = _handoff_wire(handoff)
+    return frame
+
+
+def _open_handoff(conversation: Conversation) -> Handoff | None:
+    open_states = [Handoff.State.WAITING, Handoff.State.CLAIMED, Handoff.State.STANDING]
+    return Handoff.objects.filter(conversation=conversation, state__in=open_states).order_by("-pk").first()
+
+
+def _handoff_wire(handoff: Handoff | None) -> dict[str, Any] | None:
+    if handoff is None:
+        return None
+    return {
+        "id": handoff.pk,
+        "trigger": handoff.trigger,
+        "label": handoff.get_trigger_display(),
+        "reason": handoff.reason,
+        "state": handoff.state,
+        "requested_at": handoff.requested_at.isoformat(),
+    }
+
+
+def _load(conversation_id: UUID | str) -> Conversation:
+    return Conversation.objects.select_related("project", "visitor", "holder").get(pk=conversation_id)
+
+
+def visitor_news(conversation_id: str, after: int, with_state: bool) -> list[dict[str, Any]]:
+    """Frames for a visitor's socket: the entries after `after`, and the state if asked or if an event came."""
+    conversation = _load(conversation_id)
+    frames = entries(conversation, audience="visitor", after=after)
+    if with_state or any(frame["event"] for frame in frames):
+        frames.append(state(conversation, "visitor"))
+    return frames
+
+
+def team_news(seat_id: int, conversation_id: str, after: int, with_state: bool) -> list[dict[str, Any]]:
+    """Frames for a desk socket that follows a conversation. Raises NotAllowed, UnknownConversation."""
+    conversation = get_conversation_for(get_seat(seat_id), conversation_id)
+    frames = entries(conversation, audience="team", after=after)
+    if with_state or any(frame["event"] for frame in frames):
+        frames.append(state(conversation))
+    return frames
+
+
+def desk_state(seat_id: int, conversation_id: str) -> dict[str, Any]:
+    """One conversation's `state` frame for a seat. Raises NotAllowed, UnknownConversation."""
+    return state(get_conversation_for(get_seat(seat_id), conversation_id))
+
+
+def seat_card(seat_id: int) -> dict[str, Any]:
+    """The desk's `hello`: who the socket speaks for. Raises NotAllowed."""
+    seat: Seat = get_seat(seat_id)
+    return {"id": seat.pk, "name": seat.name, "initials": seat.initials, "role": seat.role}
+
+
+def last_seqs(ids: Iterable[str]) -> dict[str, int]:
+    """The end of each log, in one query."""
+    rows = Conversation.objects.filter(pk__in=list(ids)).values_list("pk", "last_seq")
+    return {str(pk): seq for pk, seq in rows}
+
+
+def desk_snapshot() -> dict[str, tuple[int, int]]:
+    """(epoch, last seq) of each conversation that people wait in or speak in; a change is news for the desk."""
+    rows = Conversation.objects.filter(
+        Q(owner__in=[Conversation.Owner.QUEUE, Conversation.Owner.AGENT])
+        | Q(handoffs__state=Handoff.State.STANDING)
+    ).values_list("pk", "epoch", "last_seq")
+    return {str(pk): (epoch, seq) for pk, epoch, seq in rows}

@@ -1,0 +1,21 @@
+"""Nudges: what happens in a conversation is told to open sockets. Losing one loses nothing."""
+
+from __future__ import annotations
+
+from chat import events, tasks
+from tenants import push
+from tenants.schema import current_schema
+
+
+def nudge_sockets(event: events.MessagePosted) -> None:
+    """The log grew: everyone who follows the conversation reads what is new; the desk hears of the rest."""
+    schema = current_schema()
+    group = push.conversation_group(schema, event.conversation_id)
+    push.send(group, {"type": "log.grew", "conversation": event.conversation_id, "seq": event.seq})
+    if event.for_team:
+        push.send(push.desk_group(schema), {"type": "desk.news", "conversation": event.conversation_id})
+
+
+def enqueue_turn(event: events.TurnQueued) -> None:
+    """Wake a chat worker; if this is lost, the sweep finds the row."""
+    tasks.run_turn.delay(current_schema(), event.turn_id)

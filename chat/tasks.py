@@ -1,0 +1,27 @@
+"""Chat's work, by id. Safe to run twice: each begins with a compare-and-set."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from chat import actions, turns
+from tenants.schema import TenantTask, current_schema
+
+
+@shared_task(base=TenantTask, name="chat.run_turn", queue="chat")
+def run_turn(turn_id: int) -> None:
+    """Answer one visitor message."""
+    turns.run(turn_id)
+
+
+@shared_task(base=TenantTask, name="chat.sweep_turns", queue="chat")
+def sweep_turns() -> None:
+    """Wake workers for turns whose nudge or worker was lost."""
+    for turn_id in actions.sweep_turns():
+        run_turn.delay(current_schema(), turn_id)
+
+
+@shared_task(base=TenantTask, name="chat.end_idle_episodes", queue="chat")
+def end_idle_episodes() -> None:
+    """End episodes in which nobody said anything for the idle time."""
+    actions.end_idle_episodes()

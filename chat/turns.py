@@ -1,0 +1,113 @@
+"""Running a turn: retrieve, judge, answer piece by piece, and stop the moment somebody else has the word."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from knowledge.search import Evidence, search
+
+from chat import actions
+from chat.actions.turns import Job
+from chat.models import Handoff
+from knowledge.answers import Outcome, answer
+from tenants import push
+from tenants.errors import ProductError
+from tenants.schema import current_schema
+
+log = logging.getLogger(__name__)
+FLUSH_SECONDS = 0.08
+JUDGEMENT_VERSION = "phrases-1"
+
+
+def run(turn_id: int) -> None:
+    """Answer one turn, if it is still to be answered. An error never ends in silence: people are called."""
+    job = actions.begin_turn(turn_id=turn_id)
+    if job is None:
+        return
+    try:
+        _answer(job)
+    except ProductError as error:
+        log.warning("turn %s failed: %s", turn_id, error.code)
+        actions.fail_turn(turn_id=turn_id, reason="The AI could not answer: " + error.sentence)
+
+
+def _answer(job: Job) -> None:
+    evidence = search(job.project_id, job.text)
+    decision = {"version": JUDGEMENT_VERSION, "rule": None, "confidence": evidence.confidence}
+    actions.note_evidence(
+        turn_id=job.turn_id, evidence=asdict(evidence), confidence=evidence.confidence, decision=decision
+    )
+    stream = Stream(job)
+    stream.typing(on=True)
+    try:
+        outcome = stream.follow(answer(question_of(job, evidence)))
+    finally:
+        stream.typing(on=False)
+    if outcome is None:
+        actions.drop_turn(turn_id=job.turn_id)
+    elif outcome.kind == "handoff":
+        actions.hand_over_turn(
+            turn_id=job.turn_id, trigger=Handoff.Trigger.REQUEST, reason="The AI called a person"
+        )
+    else:
+        sources = citations(outcome.citations, evidence)
+        actions.answer_turn(turn_id=job.turn_id, text=outcome.text, outcome=outcome.kind, citations=sources)
+
+
+def citations(numbers: tuple[int, ...], evidence: Evidence) -> list[dict[str, Any]]:
+    """The sources of an answer: each cited passage's number (from 1), page, heading and address."""
+    found = []
+    for number in numbers:
+        if 1 <= number <= len(evidence.passages):
+            passage = evidence.passages[number - 1]
+            url = f"{passage.url}#{passage.anchor}" if passage.anchor else passage.url
+            found.append({"n": number, "title": passage.title, "heading": passage.heading, "url": url})
+    return found
+
+
+class Stream:
+    """Sends an answer's pieces to everyone who follows the conversation, while the turn may still speak."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._group = push.conversation_group(current_schema(), job.conversation_id)
+        self._sent = 0
+        self._waiting = ""
+        self._flushed_at = 0.0
+
+    def typing(self, *, on: bool) -> None:
+        """Show that the AI works on it."""
+        self._relay({"type": "typing", "who": "ai", "name": "", "on": on})
+
+    def follow(self, pieces: Iterator[str | Outcome]) -> Outcome | None:
+        """Send text as it comes; the outcome at the end, or None when somebody else has the word."""
+        for piece in pieces:
+            if isinstance(piece, Outcome):
+                return piece if self._flush() else None
+            self._waiting += piece
+            if time.monotonic() - self._flushed_at >= FLUSH_SECONDS and not self._flush():
+                return None
+        return None
+
+    def _flush(self) -> bool:
+        if not actions.keep_turn(turn_id=self._job.turn_id, first_words=self._sent == 0):
+            return False
+        if self._waiting:
+            frame = {
+                "turn": self._job.turn_id,
+                "epoch": self._job.epoch,
+                "offset": self._sent,
+                "text": self._waiting,
+            }
+            self._relay({"type": "delta", **frame})
+            self._sent += len(self._waiting)
+        self._waiting, self._flushed_at = "", time.monotonic()
+        return True
+
+    def _relay(self, frame: dict[str, Any]) -> None:
+        shown = {**frame, "conversation": self._job.conversation_id}
+        push.send(self._group, {"type": "relay", "audience": "all", "frame": shown})
