@@ -181,7 +181,8 @@ USE_TZ = True
 def _email(url: str) -> dict[str, Any]:
     """E-mail settings of an smtp(s):// URL; without one, mail is written to files."""
     if not url:
-        return {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend", "EMAIL_FILE_PATH": DATA_DIR / "mail"}
+        backend = "django.core.mail.backends.filebased.EmailBackend"
+        return {"EMAIL_BACKEND": backend, "EMAIL_FILE_PATH": DATA_DIR / "mail"}
     parts = urlsplit(url)
     return {
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
@@ -207,8 +208,15 @@ CELERY_TASK_DEFAULT_QUEUE = "chat"
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "tenants.sweep_due", "schedule": 3.0, "options": {"queue": "chat", "expires": 10}},
-    "beat-chat": {"task": "tenants.beat", "schedule": 5.0, "args": ["chat"], "options": {"queue": "chat", "expires": 10}},
-    "beat-index": {"task": "tenants.beat", "schedule": 5.0, "args": ["index"], "options": {"queue": "index", "expires": 10}},
+    **{
+        f"beat-{queue}": {
+            "task": "tenants.beat",
+            "schedule": 5.0,
+            "args": [queue],
+            "options": {"queue": queue, "expires": 10},
+        }
+        for queue in ("chat", "index")
+    },
 }
 
 LOGGING = {

@@ -23,3 +23,10 @@ class UnknownState(LiveSupportError):
 
     code = "unknown_state"
     sentence = "You are online or away."
+
+
+class RehearsalFailed(LiveSupportError):
+    """A step of the test escalation did not happen; the sentence says which and why."""
+
+    code = "rehearsal_failed"
+    sentence = "The rehearsal stopped."

@@ -124,20 +124,20 @@ def _let_pass(folder: Path, account: pwd.struct_passwd) -> None:
 
 def _in_system_home(folder: Path, binaries: PostgresBinaries, account: pwd.struct_passwd) -> Household:
     """Keep a copy of the binaries, and this data folder's database, where the account can reach them."""
-    for made in (SYSTEM_HOME, SYSTEM_HOME / fingerprint(folder)):
-        made.mkdir(mode=0o755, exist_ok=True)
     home = SYSTEM_HOME / fingerprint(folder)
-    copy = SYSTEM_HOME / f"postgres-{fingerprint(binaries.home)}"
-    if not copy.exists():
-        scratch = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.copytree(binaries.home, scratch, symlinks=True)
-        scratch.replace(copy)
+    for made in (SYSTEM_HOME, home):
+        made.mkdir(exist_ok=True)
+        made.chmod(0o755)  # whatever the umask
     link = folder / "postgres"
-    if link.is_dir() and not link.is_symlink():
-        shutil.move(link, home / "postgres")
     if not link.is_symlink():
+        # The data folder was removed since: its database is not this one's, and its secrets are gone.
+        if (home / "postgres").exists():
+            shutil.rmtree(home / "removed", ignore_errors=True)
+            (home / "postgres").rename(home / "removed")
+        if link.is_dir():
+            shutil.move(link, home / "postgres")
         link.symlink_to(home / "postgres")
-    own = PostgresBinaries(copy / "bin" / "initdb", copy / "bin" / "postgres", binaries.major)
+    own = _copied(binaries)
     lodger = Identity(account.pw_uid, account.pw_gid)
     owner = (account.pw_uid, account.pw_gid)
     household = Household(own, home / "postgres", home / "socket", owner, (), lodger)
@@ -147,3 +147,23 @@ def _in_system_home(folder: Path, binaries: PostgresBinaries, account: pwd.struc
             "Run this as an ordinary user."
         )
     return household
+
+
+def _copied(binaries: PostgresBinaries) -> PostgresBinaries:
+    """Copy an installation below the system home, readable by all, and keep the copy for later starts."""
+    package = binaries.home.parent
+    copy = SYSTEM_HOME / f"postgres-{binaries.major}-{fingerprint(binaries.home)}"
+    if not copy.exists():
+        scratch = copy.with_name(f"{copy.name}.{os.getpid()}")
+        shutil.copytree(binaries.home, scratch / package.name / binaries.home.name, symlinks=True)
+        # A wheel's shared libraries lie beside its package, and are found by that relative path.
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, scratch / libraries.name, symlinks=True)
+        for path in (scratch, *scratch.rglob("*")):
+            if not path.is_symlink():
+                mode = path.stat().st_mode & 0o777
+                path.chmod(mode | 0o055 if mode & 0o100 else mode | 0o044)
+        scratch.replace(copy)
+    folder = copy / package.name / binaries.home.name / "bin"
+    return PostgresBinaries(folder / "initdb", folder / "postgres", binaries.major)

@@ -57,7 +57,7 @@ class Project(models.Model):
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
         help_text="From 0 to 1. An answer below this confidence counts as weak.",
     )
-    claim_target_seconds = models.PositiveIntegerField(default=30, help_text="How soon somebody should claim a handoff.")
+    claim_target_seconds = models.PositiveIntegerField(default=30, help_text="How soon a handoff should be claimed.")
     after_hours = models.CharField(max_length=10, choices=AfterHours.choices, default=AfterHours.LEAD)
 
     answerer = models.CharField(max_length=12, choices=Answerer.choices, default=Answerer.EXTRACTIVE)
