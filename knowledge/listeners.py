@@ -1,12 +1,12 @@
-"""Nudges: a queued crawl wakes an index worker. If one is lost, the sweep finds the row."""
+"""What knowledge does when it hears of something. Nudges only: the rows are already there."""
 
 from __future__ import annotations
 
-from knowledge import tasks
 from knowledge.events import CrawlQueued
+from knowledge.tasks import run_crawl
 from tenants.schema import current_schema
 
 
 def enqueue_crawl(event: CrawlQueued) -> None:
-    """Wake an index worker for a run that was queued."""
-    tasks.run_crawl.delay(current_schema(), event.run_id)
+    """Start a queued run now; if this is lost, the sweep finds it."""
+    run_crawl.delay(current_schema(), event.run_id)

@@ -21,6 +21,7 @@ _NOT_PAGES = re.compile(
 )
 _INDEX_FILE = re.compile(r"/(index|default)\.(html?|php|aspx?)$", re.IGNORECASE)
 _SESSION_PATH = re.compile(r";jsessionid=[^/?]*", re.IGNORECASE)
+_MAX_CHARACTERS = 1000
 _MAX_SEGMENTS = 12
 _MAX_SAME_SEGMENTS = 3
 
@@ -35,7 +36,7 @@ def normalise(url: str, *, base: str = "") -> str:
     try:
         joined = urljoin(base, url.strip().replace(" ", "%20"))
         parts = urlsplit(joined)
-        entry = frozenset({_host_and_port(joined)})
+        entry = frozenset({host_and_port(joined)})
         target = parse(urlunsplit(parts._replace(fragment="")), allow_private=entry)
     except (FetchRefused, ValueError):
         return ""
@@ -46,10 +47,12 @@ def normalise(url: str, *, base: str = "") -> str:
     )
     if _NOT_PAGES.search(path) or _is_trap(path) or len(kept) > 6:
         return ""
-    return f"{target.scheme}://{target.authority}{path}" + (f"?{urlencode(kept)}" if kept else "")
+    found = f"{target.scheme}://{target.authority}{path}" + (f"?{urlencode(kept)}" if kept else "")
+    return found if len(found) <= _MAX_CHARACTERS else ""
 
 
-def _host_and_port(url: str) -> str:
+def host_and_port(url: str) -> str:
+    """The `host:port` of an address as the private list spells it. Raises ValueError where there is none."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or default_port(parts.scheme)
@@ -90,7 +93,7 @@ class Scope:
 
 
 def _site(url: str) -> str:
-    host, _, port = _host_and_port(url).rpartition(":")
+    host, _, port = host_and_port(url).rpartition(":")
     host = host.lower().removeprefix("www.")
     return host if port in ("80", "443") else f"{host}:{port}"
 
@@ -125,6 +128,15 @@ class Frontier:
             ):
                 self._seen.add(key)
                 self._queue.append((url, depth))
+
+    def push(self, url: str) -> None:
+        """Queue the start, which is in scope because the customer named it."""
+        self._seen.add(_key(url))
+        self._queue.append((url, 0))
+
+    def rescope(self, scope: Scope) -> None:
+        """Go on under another host or folder: the start address turned out to lead there."""
+        self.scope = scope
 
     def mark(self, url: str) -> bool:
         """Note that a page stands at `url` (a redirect's end, a canonical link); False if it was known."""

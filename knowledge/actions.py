@@ -1,0 +1,173 @@
+"""Every write to content that a person could notice."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from knowledge.crawl.frontier import host_and_port
+from knowledge.errors import KnowledgeError, RunStopped
+from knowledge.events import CrawlFinished, CrawlQueued
+from knowledge.models import Chunk, CrawlRun, Document, Source
+from knowledge.policies import OPEN, claimable, is_open, may_move
+from knowledge.targets import parse
+from tenants.actions import due
+from tenants.events import publish
+from tenants.workspace.models import Project
+
+CRAWLS = "crawl"  # the kind of work in the public Due table
+LEASE_SECONDS = 60
+State = CrawlRun.State
+
+
+def add_source(*, project: Project, kind: str, url: str = "", name: str = "", text: str = "") -> Source:
+    """Note where content comes from; the same address twice is one source. Nothing is fetched yet.
+
+    Raises FetchRefused for an address that no list could make fetchable, KnowledgeError without content.
+    """
+    if kind in (Source.Kind.FAQ, Source.Kind.TEXT):
+        if not text.strip():
+            raise KnowledgeError("source_empty", "There is no text to answer from.")
+        return Source.objects.create(project=project, kind=kind, name=name, text=text)
+    # Whether a private host is on the operator's list is asked where the fetch happens, not here.
+    parse(url, allow_private=frozenset({host_and_port(url)}))
+    source, _ = Source.objects.get_or_create(project=project, kind=kind, url=url, defaults={"name": name})
+    return source
+
+
+def start_crawl(*, source: Source) -> CrawlRun:
+    """Queue a reading of a source. A run that already waits or works is returned as it is."""
+    with transaction.atomic():
+        Source.objects.select_for_update().get(pk=source.pk)
+        open_run = source.runs.filter(state__in=OPEN).first()
+        if open_run:
+            return open_run
+        run = CrawlRun.objects.create(source=source)
+        publish(CrawlQueued(run.pk, source.pk, source.project_id))
+        due(CRAWLS, timezone.now())
+        return run
+
+
+def cancel_crawl(*, run: CrawlRun) -> CrawlRun:
+    """End a run: at once if it waits, before its next page if it works. What answers now keeps answering."""
+    with transaction.atomic():
+        run = CrawlRun.objects.select_for_update().select_related("source").get(pk=run.pk)
+        if run.state == State.QUEUED:
+            return _end(run, State.CANCELLED, "")
+        if is_open(run):
+            run.cancel_requested = True
+            run.save(update_fields=["cancel_requested"])
+        return run
+
+
+def claim_crawl(*, run_id: int | None = None) -> CrawlRun | None:
+    """Take the oldest waiting or abandoned run (or the one named), or None. One caller wins each.
+
+    The lease's time is also its fence: only who knows the last one may extend it (`extend_lease`).
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        runs = CrawlRun.objects.select_for_update(skip_locked=True, of=("self",)).filter(claimable(now))
+        named = runs.filter(pk=run_id) if run_id is not None else runs
+        run = named.select_related("source").order_by("queued_at", "pk").first()
+        if run is None:
+            return None
+        run.state = State.RUNNING
+        run.started_at = run.started_at or now
+        run.lease_until = now + timedelta(seconds=LEASE_SECONDS)
+        run.save(update_fields=["state", "started_at", "lease_until"])
+        due(CRAWLS, run.lease_until)
+        return run
+
+
+def extend_lease(*, run: CrawlRun, **progress: int) -> None:
+    """Say that a run lives, and how far it is. Raises RunStopped if it was cancelled or taken over."""
+    until = max(timezone.now() + timedelta(seconds=LEASE_SECONDS), _after(run.lease_until))
+    held = CrawlRun.objects.filter(pk=run.pk, state=State.RUNNING, lease_until=run.lease_until)
+    if not held.update(lease_until=until, **progress):
+        raise RunStopped("lease_lost", "Another worker has taken this crawl over.")
+    run.lease_until = until
+    if CrawlRun.objects.filter(pk=run.pk, cancel_requested=True).exists():
+        raise RunStopped("cancelled", "This crawl was cancelled.")
+
+
+def note_open_crawls() -> None:
+    """Have the sweep come back when the next lease ends, so that no run is left behind by a dead worker."""
+    with transaction.atomic():
+        waiting = CrawlRun.objects.filter(state__in=OPEN)
+        next_end = waiting.exclude(lease_until=None).order_by("lease_until").first()
+        if waiting.filter(state=State.QUEUED).exists():
+            due(CRAWLS, timezone.now())
+        elif next_end and next_end.lease_until:
+            due(CRAWLS, next_end.lease_until)
+
+
+def finish_crawl(*, run: CrawlRun) -> CrawlRun:
+    """End a run that has read everything: its pages answer from now on and the old ones vanish, at once.
+
+    A run without a single readable page fails instead, and the old content stays. Raises RunStopped if the
+    lease was lost meanwhile.
+    """
+    with transaction.atomic():
+        held = _lock_held(run)
+        documents = Document.objects.filter(run=held, state=Document.State.OK)
+        if not documents.exists():
+            return _end(held, State.FAILED, _why_nothing(held))
+        Chunk.objects.filter(document__run=held).update(is_live=True)
+        documents.update(is_live=True)
+        Document.objects.filter(source=held.source).exclude(run=held).delete()
+        held.indexed = documents.count()
+        Source.objects.filter(pk=held.source_id).update(live_run=held)
+        return _end(held, State.DONE, "")
+
+
+def stop_crawl(*, run: CrawlRun, error: KnowledgeError) -> CrawlRun | None:
+    """End a run that could not go on. Its pages never answered; the old content stays.
+
+    None, and nothing written, where another worker holds the run now.
+    """
+    with transaction.atomic():
+        try:
+            held = _lock_held(run)
+        except RunStopped:
+            return None
+        Chunk.objects.filter(document__run=held).delete()
+        is_cancelled = error.code == "cancelled"
+        return _end(
+            held, State.CANCELLED if is_cancelled else State.FAILED, "" if is_cancelled else error.sentence
+        )
+
+
+def remove_source(*, source: Source) -> None:
+    """Forget a source: its pages stop answering with this commit."""
+    source.delete()
+
+
+def _lock_held(run: CrawlRun) -> CrawlRun:
+    held = CrawlRun.objects.select_for_update(of=("self",)).select_related("source").get(pk=run.pk)
+    if held.state != State.RUNNING or held.lease_until != run.lease_until:
+        raise RunStopped("lease_lost", "Another worker has taken this crawl over.")
+    return held
+
+
+def _end(run: CrawlRun, state: CrawlRun.State, error: str) -> CrawlRun:
+    """Write the end of a locked run and tell about it."""
+    if not may_move(run, state):
+        raise KnowledgeError("run_ended", "This crawl has already ended.")
+    run.state, run.error, run.finished_at, run.lease_until = state, error[:300], timezone.now(), None
+    run.save(update_fields=["state", "error", "finished_at", "lease_until", "indexed"])
+    publish(CrawlFinished(run.pk, run.source_id, run.source.project_id, state.value, run.indexed))
+    return run
+
+
+def _why_nothing(run: CrawlRun) -> str:
+    first = Document.objects.filter(~Q(error=""), run=run).order_by("pk").first()
+    return f"No page with text was found. {first.error if first else ''}".strip()
+
+
+def _after(lease_until: datetime | None) -> datetime:
+    """Later than the last lease, if only just: equal times could not tell two holders apart."""
+    return (lease_until or timezone.now()) + timedelta(microseconds=1)

@@ -1,0 +1,194 @@
+"""Answers without a model: the sentences that answer, quoted whole, in order, with their source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from knowledge import embed
+from knowledge.answers.phrases import phrase
+from knowledge.answers.question import Delta, Outcome, Question
+from knowledge.evidence import Passage
+from knowledge.sentences import is_complete, split
+
+UNKNOWN_BELOW = 0.35
+_NEAR = 0.02  # passages this close to the best one may answer as well
+_OWN_LANGUAGE_NEAR = 0.06  # a page in the visitor's language may be this much worse and still goes first
+_MAX_LINES = 14
+_MAX_SENTENCES = 3
+_MAX_STEPS = 6
+_LONG_CHARACTERS = 420
+_MARKER = re.compile(r"^(?:- |(\d+)\. )")
+_UNSPACED = frozenset({"zh", "ja"})
+# Openings that lean on the sentence before; quoted alone they would hang in the air.
+_LEANS = re.compile(
+    r"^(it|they|this|these|those|that|he|she|then|otherwise|however|also|but|and|so|if so|if not|er|sie|es|dies\w*|das|"
+    r"dann|sonst|aber|auch|esto|eso|ello|también|pero|il|elle|ils|cela|ce|ceci|sinon|mais|isto|isso|também|mas|questo|"
+    r"anche|ma|dit|deze|dat|ook|maar|это|они|также|но)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line of a passage: a paragraph, a list item or a table row."""
+
+    passage: int  # index into the question's passages
+    index: int
+    text: str
+    score: float
+
+
+def answer(question: Question) -> Iterator[Delta]:
+    """Quote at most three sentences (or one list) that answer, or say that the pages do not.
+
+    Passages in the visitor's language come first; without any, the page is quoted as it is, under one
+    sentence in the visitor's language.
+    """
+    chosen = _choose_passages(question)
+    if question.confidence < UNKNOWN_BELOW or not chosen:
+        text = phrase(question.language, "unknown")
+        yield text
+        yield Outcome("unknown", text)
+        return
+    best = question.passages[chosen[0]]
+    parts: list[str] = []
+    if question.language and best.language and best.language != question.language:
+        parts.append(phrase(question.language, "other") + "\n\n")
+        yield parts[-1]
+    cited: list[int] = []
+    for number, quote in _quotes(question, chosen):
+        parts.append(("\n\n" if cited else "") + f"{quote} [{number}]")
+        cited.append(number)
+        yield parts[-1]
+    yield Outcome("reply", "".join(parts), tuple(dict.fromkeys(cited)))
+
+
+def _choose_passages(question: Question) -> list[int]:
+    """Indexes of the passages to quote from: near the best, all in one language, the visitor's if possible."""
+    passages = question.passages
+    if not passages:
+        return []
+    top = passages[0].score
+    own = [i for i, p in enumerate(passages) if p.language == question.language and p.score > top - _OWN_LANGUAGE_NEAR]
+    lead = own[0] if question.language and own else 0
+    language, score = passages[lead].language, passages[lead].score
+    return [i for i, p in enumerate(passages) if i >= lead and p.language == language and p.score > score - _NEAR][:3]
+
+
+def _quotes(question: Question, chosen: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """(passage number from 1, quote) in document order; a second passage only where it answers as well."""
+    lines = [line for index in chosen for line in _scored(question, index)]
+    if not lines:
+        return
+    best = max(lines, key=lambda line: line.score)
+    quotes = [(best.passage, _quote(question, best))]
+    others = [line for line in lines if line.passage != best.passage]
+    second = max(others, key=lambda line: line.score, default=None)
+    if second and _adds(question, second, best) and len(split(quotes[0][1])) < _MAX_SENTENCES:
+        quotes.append((second.passage, _first_sentence(question, second)))
+    same_page = len({question.passages[index].document_id for index, _ in quotes}) == 1
+    if same_page:
+        quotes.sort(key=lambda quote: question.passages[quote[0]].chunk_id)
+    for index, quote in quotes:
+        yield index + 1, quote
+
+
+def _adds(question: Question, second: _Line, best: _Line) -> bool:
+    """Whether a line of another passage is as good as the best and says something else."""
+    if second.score < best.score - 0.004 or _MARKER.match(second.text) or not is_complete(second.text):
+        return False
+    return _overlap(second.text, best.text) < 0.5
+
+
+def _scored(question: Question, index: int) -> list[_Line]:
+    """The lines of a passage with how well each answers: mostly meaning, a little shared wording."""
+    passage = question.passages[index]
+    asked = embed.embed_query(question.text)
+    texts = [(n, text) for n, text in enumerate(passage.text.split("\n")) if text.strip()]
+    texts = sorted(texts, key=lambda line: -_overlap(question.text, line[1]))[:_MAX_LINES]
+    lines = []
+    for n, text in texts:
+        meaning = float(asked @ embed.embed_passage(_bare(text)[:600]))
+        # Answers tend to stand first under a heading that is the question.
+        score = 0.5 * passage.score + 0.5 * meaning + 0.04 * _overlap(question.text, text) + (0.008 if n == 0 else 0)
+        lines.append(_Line(index, n, text, score))
+    return lines
+
+
+def _quote(question: Question, line: _Line) -> str:
+    passage = question.passages[line.passage]
+    lines = [text for text in passage.text.split("\n") if text.strip()]
+    position = lines.index(line.text)
+    if _MARKER.match(line.text):
+        return _list(lines, position, passage)
+    if line.text.rstrip().endswith((":", "：")) and position + 1 < len(lines) and _MARKER.match(lines[position + 1]):
+        return _list(lines, position + 1, passage)
+    return _paragraph(question, line.text, passage)
+
+
+def _paragraph(question: Question, text: str, passage: Passage) -> str:
+    """A short paragraph whole; of a long one the sentence that answers, with the one it leans on."""
+    sentences = split(text)
+    if len(sentences) <= _MAX_SENTENCES and len(text) <= _LONG_CHARACTERS:
+        return _ended(text, passage.language)
+    asked = embed.embed_query(question.text)
+
+    def worth(index: int) -> float:
+        sentence = sentences[index]
+        return float(asked @ embed.embed_passage(sentence[:400])) + 0.08 * _overlap(question.text, sentence)
+
+    best = max(range(min(len(sentences), _MAX_LINES)), key=worth)
+    start = best - 1 if best and (_LEANS.match(sentences[best]) or len(sentences[best]) < 25) else best
+    end = start + 2 if len(" ".join(sentences[start : start + 2])) <= _LONG_CHARACTERS else start + 1
+    joiner = "" if passage.language in _UNSPACED else " "
+    return _ended(joiner.join(sentences[start : max(end, best + 1)]), passage.language)
+
+
+def _first_sentence(question: Question, line: _Line) -> str:
+    sentences = split(line.text)
+    return _ended(sentences[0], question.passages[line.passage].language)
+
+
+def _list(lines: list[str], position: int, passage: Passage) -> str:
+    """The list that a line belongs to, from its introduction: steps from the first one, of other lists the
+    items around the best one."""
+    first = position
+    while first > 0 and _MARKER.match(lines[first - 1]):
+        first -= 1
+    last = position
+    while last + 1 < len(lines) and _MARKER.match(lines[last + 1]):
+        last += 1
+    numbered = bool(_MARKER.match(lines[position])[1])  # type: ignore[index]  # callers have matched it
+    if not numbered and last - first >= _MAX_STEPS:
+        first = max(first, min(position - 1, last - _MAX_STEPS + 1))
+    items = [_ended(line, passage.language) for line in lines[first : min(last, first + _MAX_STEPS - 1) + 1]]
+    intro = lines[first - 1] if first > 0 and not _MARKER.match(lines[first - 1]) else ""
+    intro = split(intro)[-1] if intro else ""
+    if len(items) == 1 and not intro:
+        return _ended(_bare(items[0]), passage.language)
+    return "\n".join(([intro] if intro else []) + items)
+
+
+def _bare(line: str) -> str:
+    return _MARKER.sub("", line)
+
+
+def _ended(text: str, language: str) -> str:
+    """A quote that ends like a sentence, which rows and labels do not."""
+    text = text.strip()
+    if is_complete(text) or text.endswith((":", "：", ";")):
+        return text
+    return text + ("。" if language in _UNSPACED else "।" if language in ("hi", "bn") else ".")
+
+
+def _overlap(question: str, text: str) -> float:
+    """Share of the question's letter triples that a text has too; 0 across scripts."""
+    wanted, given = _triples(question), _triples(text)
+    return len(wanted & given) / len(wanted) if wanted else 0.0
+
+
+def _triples(text: str) -> set[str]:
+    words = re.findall(r"\w+", text.lower())
+    return {f" {word} "[i : i + 3] for word in words if len(word) > 1 for i in range(len(word))}

@@ -1,0 +1,67 @@
+"""What an answerer gets and gives. Pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from knowledge.evidence import Passage
+
+Kind = Literal["reply", "unknown", "handoff"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """An earlier entry of the conversation. `who` is `visitor` or `business`."""
+
+    who: Literal["visitor", "business"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which language model answers, if any does.
+
+    `is_operators` says that the endpoint was set by whoever runs the product; an endpoint that a tenant set
+    must be a public address or on the private list.
+    """
+
+    name: str
+    key: str = field(repr=False)
+    base_url: str = ""
+    is_operators: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """One turn. `language` is the visitor's (ISO 639-1, '' if unknown); `passages` are best first, and their
+    numbers in citations count from 1; `confidence` is the evidence's."""
+
+    text: str
+    language: str = ""
+    history: tuple[Said, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    confidence: float = 0.0
+    persona: str = ""
+    project_name: str = ""
+    model: Model | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a turn ended: answered, not known, or the model called for a person. `text` is the whole reply as
+    it was streamed; `citations` are passage numbers in order of first use."""
+
+    kind: Kind
+    text: str
+    citations: tuple[int, ...] = ()
+
+
+Delta = str | Outcome
+
+
+class Answerer(Protocol):
+    """Text as it comes, then exactly one Outcome. Raises ModelError instead of an Outcome."""
+
+    def __call__(self, question: Question, /) -> Iterator[Delta]: ...

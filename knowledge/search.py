@@ -1,0 +1,35 @@
+"""From a question to evidence: an exact scan over the project's live chunks."""
+
+from __future__ import annotations
+
+from pgvector.django import MaxInnerProduct
+
+from knowledge import embed
+from knowledge.evidence import Evidence, Passage, confidence, diverse
+from knowledge.models import Chunk
+
+__all__ = ["Evidence", "Passage", "search"]
+_CANDIDATES = 40
+
+
+def search(project_id: int, question: str, *, vector: embed.Vector | None = None, limit: int = 6) -> Evidence:
+    """The best passages of a project for a question, at most two of one page, with one confidence.
+
+    `vector` is the question's, where the caller has it already. No content, or an empty question, is no
+    evidence: confidence 0.
+    """
+    if vector is None:
+        if not embed.make_safe(question):
+            return Evidence(0.0)
+        vector = embed.embed_query(question)
+    # pgvector's operator is the negative inner product, so that the smallest comes first.
+    rows = (
+        Chunk.objects.filter(project_id=project_id, is_live=True)
+        .annotate(distance=MaxInnerProduct("embedding", vector))
+        .order_by("distance", "pk")
+        .values_list(
+            "pk", "document_id", "document__url", "document__title", "heading", "anchor", "text", "distance", "language"
+        )[:_CANDIDATES]
+    )
+    ranked = [Passage(*row[:7], score=-float(row[7]), language=row[8]) for row in rows]
+    return Evidence(confidence([passage.score for passage in ranked]), diverse(ranked, limit=limit))

@@ -1,0 +1,20 @@
+"""Celery's side of crawling. Tasks carry ids; the runs are rows held by lease."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from knowledge.crawl.work import work_off
+from tenants.schema import TenantTask
+
+
+@shared_task(base=TenantTask, name="knowledge.run_crawl", queue="index")
+def run_crawl(run_id: int) -> None:
+    """See one run through; does nothing if another worker holds it or it has ended."""
+    work_off(run_id=run_id)
+
+
+@shared_task(base=TenantTask, name="knowledge.sweep_crawls", queue="index")
+def sweep_crawls() -> None:
+    """See through whatever runs the tenant has waiting or abandoned (the sweep's entry)."""
+    work_off()
