@@ -21,7 +21,7 @@ from tenants.workspace.models import Seat
 
 P = ParamSpec("P")
 SESSION_TENANT = "tenant_id"
-_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+LOGIN_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 class TenantRequest(HttpRequest):
@@ -75,7 +75,7 @@ def open_session(*, user: User, tenant: Tenant, seconds: int) -> str:
     """Store a session of a user at one tenant's host, for a program that acts as them; return its key."""
     store = SessionStore()
     store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = _BACKEND
+    store[BACKEND_SESSION_KEY] = LOGIN_BACKEND
     store[HASH_SESSION_KEY] = user.get_session_auth_hash()
     store[SESSION_TENANT] = tenant.pk
     store.set_expiry(seconds)
