@@ -19,11 +19,11 @@ from uuid import uuid4
 import httpx
 from django.db import transaction
 from django.utils import timezone
+from knowledge.search import search
 from websockets.asyncio.client import ClientConnection, connect
 
 from chat.actions import rehearsal_pass
 from knowledge.models import Document
-from knowledge.search import search
 from livesupport.errors import RehearsalFailed
 from livesupport.models import Availability
 from tenants.access import open_session
