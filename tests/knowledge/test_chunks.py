@@ -16,9 +16,7 @@ def words(text: str) -> int:
 
 
 def test_no_passage_crosses_a_heading() -> None:
-    chunks = cut(
-        [Block(("A",), "a", "one two"), Block(("B",), "b", "three"), Block(("B",), "b", "four")], words
-    )
+    chunks = cut([Block(("A",), "a", "one two"), Block(("B",), "b", "three"), Block(("B",), "b", "four")], words)
     assert [(c.heading, c.anchor, c.text, c.tokens) for c in chunks] == [
         ("A", "a", "one two", 2),
         ("B", "b", "three\nfour", 2),
@@ -55,9 +53,7 @@ def test_headings_are_joined_into_one_path() -> None:
     assert header("Help", "") == "Help"
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(["A", "B"]), st.text(alphabet="ab .。\n", max_size=400)), max_size=8)
-)
+@given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.text(alphabet="ab .。\n", max_size=400)), max_size=8))
 def test_every_character_arrives_in_order(parts: list[tuple[str, str]]) -> None:
     blocks = [Block((name,), "", text) for name, text in parts]
     out = "".join(chunk.text for chunk in cut(blocks, words, target=20))

@@ -66,9 +66,7 @@ assert embed.embed_passage(nasty[0]).shape == (384,)
 print("survived")
 """
     started = time.monotonic()
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert run.stdout.strip() == "survived", run.stderr
     assert time.monotonic() - started < 100
 

@@ -6,10 +6,7 @@ import pytest
 
 from knowledge.extract import decode, extract
 
-LONG = (
-    "Parcels leave our warehouse in Graz each weekday before noon, and you can follow each by its number. "
-    * 3
-)
+LONG = "Parcels leave our warehouse in Graz each weekday before noon, and you can follow each by its number. " * 3
 
 
 def _page(main: str, *, head: str = "", around: str = "") -> bytes:
@@ -81,9 +78,7 @@ def test_menu_buttons_and_feedback_are_not_content() -> None:
 
 
 def test_ending_list_of_links_is_dropped_in_any_language() -> None:
-    related = (
-        '<h2>Articles connexes</h2><ul><li><a href="/a">Retours</a></li><li><a href="/b">Prix</a></li></ul>'
-    )
+    related = '<h2>Articles connexes</h2><ul><li><a href="/a">Retours</a></li><li><a href="/b">Prix</a></li></ul>'
     page = _read(_page(f"<main><h1>Shipping</h1><p>{LONG}</p>{related}</main>"))
     assert "Retours" not in page.text
     assert "https://help.example/a" in page.links
@@ -91,9 +86,7 @@ def test_ending_list_of_links_is_dropped_in_any_language() -> None:
 
 def test_french_question_in_a_heading_id_is_no_comment_section() -> None:
     page = _read(
-        _page(
-            f'<main><h1>Aide</h1><p>{LONG}</p><h2 id="comment-payer">Comment payer ?</h2><p>Ici.</p></main>'
-        )
+        _page(f'<main><h1>Aide</h1><p>{LONG}</p><h2 id="comment-payer">Comment payer ?</h2><p>Ici.</p></main>')
     )
     assert page.blocks[-1].headings == ("Comment payer ?",)
 

@@ -92,9 +92,7 @@ def test_name_with_a_forbidden_answer_is_never_dialled(url: str, fixture: str) -
 
 @pytest.mark.parametrize("bad", ["127.0.0.1", "169.254.169.254", "10.0.0.8", "::1", "64:ff9b::7f00:1"])
 @pytest.mark.parametrize("calls_before", [1, 2, 7])
-def test_a_name_that_changes_its_answer_is_dialled_only_where_it_was_checked(
-    bad: str, calls_before: int
-) -> None:
+def test_a_name_that_changes_its_answer_is_dialled_only_where_it_was_checked(bad: str, calls_before: int) -> None:
     answers = iter([PUBLIC] * calls_before + [bad] * 3)
     dials = Dials()
     fetcher = Fetcher(resolve=lambda host, port: [next(answers)], dial=dials)
@@ -222,18 +220,14 @@ def test_address_beyond_the_library_list_is_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize(
-    "address", ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00:1450::1"]
-)
+@pytest.mark.parametrize("address", ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00:1450::1"])
 def test_public_address_is_public(address: str) -> None:
     assert is_public(address)
 
 
 def test_slow_drip_ends_at_the_deadline() -> None:
     ours, theirs = socket.socketpair()
-    fetcher = Fetcher(
-        limits=Limits(total_seconds=0.4), resolve=lambda host, port: [PUBLIC], dial=lambda *where: ours
-    )
+    fetcher = Fetcher(limits=Limits(total_seconds=0.4), resolve=lambda host, port: [PUBLIC], dial=lambda *where: ours)
     stop = threading.Event()
 
     def drip() -> None:
