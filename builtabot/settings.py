@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import django_stubs_ext
 from csp.constants import NONCE, NONE, SELF
 
 from builtabot import env as _env
+
+django_stubs_ext.monkeypatch()  # lets forms and admin classes name their model as a type argument
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV = _env.load(BASE_DIR, sys.argv)
