@@ -10,13 +10,17 @@ from typing import Any
 
 from knowledge.search import Evidence, search
 
+from django.conf import settings
+
 from chat import actions
 from chat.actions.turns import Job
-from chat.models import Handoff
-from knowledge.answers import Outcome, answer
+from chat.models import Handoff, Message
+from knowledge.answers import Model, Outcome, Question, Said, answer
+from knowledge.language import detect
 from tenants import push
 from tenants.errors import ProductError
 from tenants.schema import current_schema
+from tenants.workspace.models import Project
 
 log = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.08
@@ -56,6 +60,34 @@ def _answer(job: Job) -> None:
     else:
         sources = citations(outcome.citations, evidence)
         actions.answer_turn(turn_id=job.turn_id, text=outcome.text, outcome=outcome.kind, citations=sources)
+
+
+def question_of(job: Job, evidence: Evidence) -> Question:
+    """What the answerer is asked: the visitor's words, in the language they are written in."""
+    project = Project.objects.get(pk=job.project_id)
+    told = tuple(
+        Said("visitor" if sender == Message.Sender.VISITOR else "business", text) for sender, text in job.history
+    )
+    return Question(
+        text=job.text,
+        language=detect(job.text) or job.language[:2],
+        history=told,
+        passages=evidence.passages,
+        confidence=evidence.confidence,
+        persona=project.persona,
+        project_name=project.name,
+        model=model_of(project),
+    )
+
+
+def model_of(project: Project) -> Model | None:
+    """The model that answers for a project: its own endpoint and key, else the operator's; None quotes pages."""
+    if project.answerer != Project.Answerer.OPENAI:
+        return None
+    name = project.model_name or settings.OPENAI_MODEL
+    if project.model_key:
+        return Model(name=name, key=project.model_key, base_url=project.model_base_url)
+    return Model(name=name, key=settings.OPENAI_API_KEY, base_url=settings.OPENAI_BASE_URL, is_operators=True)
 
 
 def citations(numbers: tuple[int, ...], evidence: Evidence) -> list[dict[str, Any]]:
