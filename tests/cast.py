@@ -156,9 +156,9 @@ def unit_vector(seed: str) -> list[float]:
     return [float(x) for x in raw / np.linalg.norm(raw)]
 
 
-def plant(tenant: Tenant, *, host: str, number: int) -> Cast:
-    """Fill a new tenant's schema. `number` (1, 2, ...) sets where its ids begin. Commits nothing by itself."""
-    marker = f"zq{number}{secrets.token_hex(4)}"
+def plant(tenant: Tenant, *, host: str) -> Cast:
+    """Fill a new tenant's schema, whose tables stand empty."""
+    marker = f"zq{secrets.token_hex(5)}"
     users = {role: _user(tenant, role, marker) for role in Seat.Role.values}
     return run_in(str(tenant.schema_name), _plant, tenant, host, marker, users)
 

@@ -45,7 +45,7 @@ def make_tenant() -> Cast:
     tenant = Tenant.objects.create(schema_name=schema, name=f"Team {number}", plan=Plan.objects.first())
     Domain.objects.create(domain=host, tenant=tenant, is_primary=True)
     provisioning.create_schema(schema)
-    return plant(tenant, host=host, number=number)
+    return plant(tenant, host=host)
 
 
 @pytest.fixture(scope="session")
