@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from knowledge.search import Evidence, search
-
 from django.conf import settings
 
 from chat import actions
@@ -17,6 +15,7 @@ from chat.actions.turns import Job
 from chat.models import Handoff, Message
 from knowledge.answers import Model, Outcome, Question, Said, answer
 from knowledge.language import detect
+from knowledge.search import Evidence, search
 from tenants import push
 from tenants.errors import ProductError
 from tenants.schema import current_schema
