@@ -60,6 +60,17 @@ def link_allowed(url: str, links: frozenset[str]) -> bool:
     return f"{parts.hostname}:{port}" in links
 
 
+def web_address(url: str) -> str:
+    """`url` if a page may link to it as it is: an absolute http(s) address without credentials; else empty.
+    Visitors tell us where they are, and may tell us anything."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in _DEFAULT_PORTS and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return ""
+    return url if sound and "@" not in parts.netloc and "\\" not in url else ""
+
+
 def _clean(html: str) -> str:
     return nh3.clean(
         html,

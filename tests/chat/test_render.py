@@ -11,7 +11,7 @@ import pytest
 from django.template import Context, Template
 from lxml import html as parser
 
-from chat.render import ALLOWED_SCHEMES, ALLOWED_TAGS, link_allowed, plain, rich
+from chat.render import ALLOWED_SCHEMES, ALLOWED_TAGS, link_allowed, plain, rich, web_address
 
 DATA = Path(__file__).parent.parent / "data" / "security"
 LINKS = frozenset({"ok.example"})
@@ -127,6 +127,18 @@ def test_markdown_of_the_ai(markdown: str, html: str) -> None:
 )
 def test_a_link_leads_only_to_a_named_host(url: str, allowed: bool) -> None:
     assert link_allowed(url, LINKS | {"127.0.0.1:8001"}) is allowed
+
+
+@pytest.mark.parametrize("url", ["https://shop.example/a?b#c", "http://127.0.0.1:8001/x"])
+def test_a_visitors_page_is_linked(url: str) -> None:
+    assert web_address(url) == url
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "/x", "//x.example", "https://a@b.example", "http://[", ""]
+)
+def test_anything_else_a_visitor_claims_as_page_is_no_link(url: str) -> None:
+    assert web_address(url) == ""
 
 
 def test_a_hostile_shape_is_rendered_in_bounded_time() -> None:

@@ -1,0 +1,185 @@
+"""A conversation's log as the team reads it: wire entries in, lines for the page out. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.utils.safestring import SafeString
+
+from chat import delivery
+from chat.models import Conversation, Message
+from chat.render import plain, rich, web_address
+from tenants.workspace.models import Seat
+
+NEWEST_SHOWN = 200
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A source under an answer; `url` is empty when it is no web address."""
+
+    n: int
+    words: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing in the log. `kind` is `text`, `note` or `event`; `sender` is `visitor`, `ai`, `agent` or `system`.
+    `key` marks a change of owner; `lead` and `rest` are the words of an event."""
+
+    seq: int
+    kind: str
+    sender: str
+    name: str
+    at: datetime
+    html: SafeString = SafeString("")
+    mine: bool = False
+    initials: str = ""
+    seen: bool = False
+    edited: bool = False
+    erased: bool = False
+    turn: int | None = None
+    citations: tuple[Citation, ...] = ()
+    confidence: float | None = None
+    icon: str = ""
+    lead: str = ""
+    rest: str = ""
+    key: bool = False
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The newest lines, oldest first. `earlier` is how many entries are not shown."""
+
+    lines: list[Line] = field(default_factory=list)
+    last_seq: int = 0
+    earlier: int = 0
+
+
+def transcript(conversation: Conversation, seat: Seat, *, whole: bool = False) -> Transcript:
+    """The log of one conversation for a member of the team."""
+    after = 0 if whole else max(0, conversation.last_seq - NEWEST_SHOWN)
+    entries: list[Entry] = []
+    seen = after
+    while page := delivery.entries(conversation, audience="team", after=seen):
+        entries += page
+        seen = page[-1]["seq"]
+    own = set(Message.objects.filter(conversation=conversation, seat=seat).values_list("seq", flat=True))
+    view = _View(own, conversation.visitor_seen_seq)
+    changes = {entry["target"]: entry for entry in entries if entry["target"]}
+    lines: list[Line] = []
+    for entry in entries:
+        if not entry["target"]:
+            lines += _lines(entry, changes.get(entry["seq"]), view)
+    return Transcript(lines, seen if entries else 0, after)
+
+
+@dataclass(frozen=True)
+class _View:
+    """Whose eyes read: the seqs they wrote, and how far the visitor has read."""
+
+    own: set[int]
+    visitor_seen: int
+
+
+def _lines(entry: Entry, change: Entry | None, view: _View) -> list[Line]:
+    if entry["kind"] != "event":
+        return [_said(entry, change, view)]
+    event = _event(entry, view)
+    if entry["event"] in {"handed_over", "standing"} and entry["text"]:
+        # One entry, two parties: the visitor reads the sentence, the team reads why.
+        return [event, _said(entry, change, view)]
+    return [event]
+
+
+def _said(entry: Entry, change: Entry | None, view: _View) -> Line:
+    by_ai = entry["sender"] == "ai" or entry["kind"] == "event"
+    text = change["text"] if change and change["event"] == "edited" else entry["text"]
+    citations = _citations(entry["data"].get("citations", ()))
+    hosts = frozenset(urlsplit(one.url).netloc for one in citations if one.url)
+    return Line(
+        seq=entry["seq"],
+        kind="note" if entry["kind"] == "note" else "text",
+        sender="ai" if by_ai else entry["sender"],
+        name=entry["name"],
+        at=_time(entry),
+        html=rich(text, links=hosts) if by_ai else plain(text),
+        mine=entry["seq"] in view.own,
+        initials=_initials(entry["name"]),
+        seen=view.visitor_seen >= entry["seq"],
+        edited=bool(change) and bool(text),
+        erased=not text,
+        turn=entry["data"].get("turn"),
+        citations=citations,
+        confidence=entry["data"].get("confidence"),
+    )
+
+
+def _event(entry: Entry, view: _View) -> Line:
+    own = entry["seq"] in view.own
+    icon, lead, rest = _words(entry, own)
+    name = str(entry["data"].get("name") or entry["name"])
+    return Line(
+        seq=entry["seq"],
+        kind="event",
+        sender=entry["sender"],
+        name=name,
+        at=_time(entry),
+        mine=own,
+        initials=str(entry["data"].get("initials", "")) if entry["event"] == "joined" else "",
+        icon=icon,
+        lead=lead,
+        rest=rest,
+        key=entry["event"] in {"handed_over", "standing", "joined", "handed_back", "resolved"},
+    )
+
+
+def _words(entry: Entry, own: bool) -> tuple[str, str, str]:
+    """(icon, the bold subject, the rest) of an event line."""
+    data = entry["data"]
+    name = str(data.get("name") or entry["name"])
+    who = "You" if own else name
+    via = " from Slack" if data.get("via") == "slack" else ""
+    return {
+        "handed_over": ("ask", "Handed to the team", str(data.get("reason", ""))),
+        "standing": ("clock", "Asked for a person; nobody is there", str(data.get("reason", ""))),
+        "joined": ("", f"{who} joined{via}", ""),
+        "left": ("out", f"{who} gave it back", "to the queue"),
+        "handed_back": ("handback", f"{who} handed back", "the AI answers again"),
+        "resolved": ("check", f"{who} resolved this" if name else "Ended", _ending(data)),
+        "contact_left": ("mail", "Left an address", str(data.get("email", ""))),
+        "rated": ("star", f"Rated {data.get('score', '')} of 5", str(data.get("comment", ""))),
+    }.get(entry["event"], ("info", entry["event"].replace("_", " ").capitalize(), ""))
+
+
+def _ending(data: dict[str, Any]) -> str:
+    return {
+        "ai_confirmed": "answered by the AI, the visitor said so",
+        "ai_assumed": "answered by the AI, it seems",
+        "unresolved": "not resolved",
+    }.get(str(data.get("outcome", "")), "")
+
+
+def _citations(rows: Iterable[dict[str, Any]]) -> tuple[Citation, ...]:
+    return tuple(
+        Citation(
+            int(row.get("n", 0)),
+            " › ".join(dict.fromkeys(part for part in (row.get("title"), row.get("heading")) if part)),
+            web_address(str(row.get("url", ""))),
+        )
+        for row in rows
+    )
+
+
+def _time(entry: Entry) -> datetime:
+    return datetime.fromisoformat(entry["at"])
+
+
+def _initials(name: str) -> str:
+    return Seat(name=name).initials

@@ -1,0 +1,19 @@
+"""The agents' dashboard, under /live/."""
+
+from django.urls import path
+
+from livesupport import views
+
+app_name = "livesupport"
+urlpatterns = [
+    path("", views.page, name="page"),
+    path("queue/", views.queue, name="queue"),
+    path("availability/", views.availability, name="availability"),
+    path("leads/<int:lead_id>/done/", views.lead_done, name="lead_done"),
+    path("c/<uuid:conversation_id>/", views.conversation, name="conversation"),
+    path("c/<uuid:conversation_id>/card/", views.card, name="card"),
+    path("c/<uuid:conversation_id>/claim/", views.claim, name="claim"),
+    path("c/<uuid:conversation_id>/release/", views.release, name="release"),
+    path("c/<uuid:conversation_id>/hand-back/", views.hand_back, name="hand_back"),
+    path("c/<uuid:conversation_id>/resolve/", views.resolve, name="resolve"),
+]

@@ -1,0 +1,193 @@
+"""The dashboard over HTTP: pages and partials to show, posts to act. The socket only tells what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from chat.errors import UnknownConversation
+from chat.models import Conversation
+from chat.policies import get_conversation_for, may_claim, may_talk
+from livesupport import actions
+from livesupport.card import card as card_of
+from livesupport.card import page_path
+from livesupport.clock import Clock
+from livesupport.models import Availability
+from livesupport.queue import TABS, clock_of, listing, presence, with_details
+from livesupport.queue import open_handoff as open_handoff_of
+from livesupport.transcript import transcript
+from tenants.access import SeatRequest, seat_required, wants_json
+from tenants.errors import ProductError
+from tenants.workspace.models import Seat
+
+LONGEST_QUERY = 200
+STATUS = {
+    "already_taken": 409,
+    "not_holder": 409,
+    "not_allowed": 403,
+    "unknown_conversation": 404,
+    "unknown_lead": 404,
+}
+
+
+@require_GET
+@seat_required()
+def page(request: SeatRequest) -> HttpResponse:
+    """The dashboard. `?c=` opens a conversation; one that is not there opens the list alone."""
+    context = _queue_context(request) | {"here": "live", "seat": request.seat, "tabs": TABS}
+    wanted = request.GET.get("c", "")
+    if wanted:
+        try:
+            found = get_conversation_for(request.seat, wanted)
+        except UnknownConversation:
+            context["missing"] = True
+        else:
+            context |= _conversation_context(found, request.seat) | {"card": card_of(found)}
+    row = Availability.objects.filter(seat=request.seat).first()
+    context["away"] = row is not None and row.state == Availability.State.AWAY
+    context["may_talk"] = may_talk(request.seat)
+    return render(request, "livesupport/live.html", context)
+
+
+@require_GET
+@seat_required()
+def queue(request: SeatRequest) -> HttpResponse:
+    """The list: one tab, or what a search found."""
+    return render(request, "livesupport/_queue.html", _queue_context(request))
+
+
+@require_GET
+@seat_required()
+def conversation(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
+    """Header, log and composer of one conversation. A browser that is sent here gets the whole page."""
+    if not wants_json(request) and request.headers.get("Sec-Fetch-Mode") == "navigate":
+        return _redirect_to_page(conversation_id)
+    try:
+        found = get_conversation_for(request.seat, conversation_id)
+    except ProductError as error:
+        return _refusal(error)
+    context = _conversation_context(found, request.seat, whole="whole" in request.GET)
+    return render(request, "livesupport/_conversation.html", context)
+
+
+@require_GET
+@seat_required()
+def card(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
+    """The handoff card of one conversation."""
+    try:
+        found = get_conversation_for(request.seat, conversation_id)
+    except ProductError as error:
+        return _refusal(error)
+    context = {"card": card_of(found), "seat": request.seat, "now": timezone.now()}
+    return render(request, "livesupport/_card.html", context)
+
+
+@require_POST
+@seat_required()
+def claim(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
+    """Take it. A lost race is 409 and says who won."""
+    return _act(actions.claim, seat=request.seat, conversation_id=conversation_id, via="dashboard")
+
+
+@require_POST
+@seat_required()
+def release(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
+    """Back to the queue."""
+    return _act(actions.release, seat=request.seat, conversation_id=conversation_id)
+
+
+@require_POST
+@seat_required()
+def hand_back(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
+    """Back to the AI."""
+    return _act(actions.hand_back, seat=request.seat, conversation_id=conversation_id)
+
+
+@require_POST
+@seat_required()
+def resolve(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
+    """The end, with a note for the next one if `note` has words."""
+    note = request.POST.get("note", "")
+    return _act(actions.resolve, seat=request.seat, conversation_id=conversation_id, note=note)
+
+
+@require_POST
+@seat_required()
+def availability(request: SeatRequest) -> HttpResponse:
+    """`state` is `online` or `away`."""
+    return _act(actions.set_availability, seat=request.seat, state=request.POST.get("state", ""))
+
+
+@require_POST
+@seat_required()
+def lead_done(request: SeatRequest, lead_id: int) -> HttpResponse:
+    """Somebody wrote to this lead."""
+    return _act(actions.close_lead, seat=request.seat, lead_id=lead_id)
+
+
+def _act(action: Callable[..., object], **arguments: Any) -> HttpResponse:
+    try:
+        action(**arguments)
+    except ProductError as error:
+        return _refusal(error)
+    return JsonResponse({"ok": True})
+
+
+def _refusal(error: ProductError) -> HttpResponse:
+    body = {"code": error.code, "sentence": error.sentence}
+    return JsonResponse(body, status=STATUS.get(error.code, 400))
+
+
+def _redirect_to_page(conversation_id: UUID) -> HttpResponse:
+    return HttpResponse(status=302, headers={"Location": f"/live/?c={conversation_id}"})
+
+
+def _queue_context(request: SeatRequest) -> dict[str, Any]:
+    query = request.GET.get("q", "").strip()[:LONGEST_QUERY]
+    found = listing(request.seat, tab=request.GET.get("tab", "now"), query=query)
+    return {
+        "listing": found,
+        "waiting": found.waiting,
+        "chosen": request.GET.get("c", ""),
+        "now": timezone.now(),
+        "seat": request.seat,
+    }
+
+
+def _conversation_context(found: Conversation, seat: Seat, *, whole: bool = False) -> dict[str, Any]:
+    now = timezone.now()
+    detailed = with_details(Conversation.objects.filter(pk=found.pk)).get()
+    handoff = open_handoff_of(detailed)
+    clock: Clock | None = clock_of(detailed, handoff, now)
+    held = found.owner == Conversation.Owner.AGENT
+    mine = held and found.holder_id == seat.pk
+    return {
+        "conversation": found,
+        "visitor": found.visitor,
+        "presence": presence(found.visitor, now),
+        "path": page_path(found.page_url),
+        "handoff": handoff,
+        "clock": clock,
+        "mode": _mode(found, mine=mine, talks=may_talk(seat)),
+        "may_claim": not held and may_claim(seat, found) and found.owner != Conversation.Owner.NONE,
+        "log": transcript(found, seat, whole=whole),
+        "seat": seat,
+        "now": now,
+    }
+
+
+def _mode(found: Conversation, *, mine: bool, talks: bool) -> str:
+    """What the composer is for: `mine`, `claim` (nobody has it), `other` (notes only), `ended`, `watch`."""
+    if not talks:
+        return "watch"
+    if found.owner == Conversation.Owner.NONE:
+        return "ended"
+    if found.owner == Conversation.Owner.AGENT:
+        return "mine" if mine else "other"
+    return "claim"
