@@ -61,10 +61,13 @@ def clean_text(text: str) -> str:
 
 
 def lock(conversation_id: UUID | str) -> Conversation:
-    """The conversation, its row locked until the transaction ends. Every write to a log begins here."""
+    """The conversation, its row locked until the transaction ends. Every write to a log begins here.
+
+    `holder` is not joined: after a wait for the lock, the join would still show who held it before.
+    """
     row = (
         Conversation.objects.select_for_update(of=("self",))
-        .select_related("project", "visitor", "holder")
+        .select_related("project", "visitor")
         .filter(pk=conversation_id)
         .first()
     )
