@@ -33,7 +33,7 @@ def bind() -> None:
         {
             "turn": "chat.sweep_turns",
             "episodes": "chat.end_idle_episodes",
-            "crawls": "knowledge.run_crawls",
+            "crawl": "knowledge.sweep_crawls",
             "waiting": "livesupport.watch_waiting",
         }
     )

@@ -36,10 +36,10 @@ def beat(name: str) -> None:
 
 def _send(schema: str, kind: str, receipt_kind: str) -> bool:
     name = due.task_for(kind)
-    if name is None:
+    task = current_app.tasks.get(name) if name else None
+    if task is None:
         log.error("no task is bound to work of kind %s", kind)
         return False
-    task = current_app.tasks[name]
     # Copies that a stuck queue holds back turn stale: the receipt sends a new one by then.
     task.apply_async((schema,), link=settle_due.si(schema, receipt_kind), expires=actions.RESEND_SECONDS)
     return True
