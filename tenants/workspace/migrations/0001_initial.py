@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                 ('mood_threshold', models.FloatField(default=-0.4, help_text='From -1 (furious) to 1 (delighted). Below this, a person is brought in.', validators=[django.core.validators.MinValueValidator(-1.0), django.core.validators.MaxValueValidator(1.0)])),
                 ('weak_evidence_enabled', models.BooleanField(default=True, help_text='Hand over when a critical question has no good answer in your content.')),
                 ('evidence_threshold', models.FloatField(default=0.55, help_text='From 0 to 1. An answer below this confidence counts as weak.', validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('claim_target_seconds', models.PositiveIntegerField(default=30, help_text='How soon somebody should claim a handoff.')),
+                ('claim_target_seconds', models.PositiveIntegerField(default=30, help_text='How soon a handoff should be claimed.')),
                 ('after_hours', models.CharField(choices=[('lead', 'Ask for an e-mail address'), ('slack', 'Post to Slack')], default='lead', max_length=10)),
                 ('answerer', models.CharField(choices=[('extractive', 'Quote our pages (no model needed)'), ('openai', 'A language model')], default='extractive', max_length=12)),
                 ('model_name', models.CharField(blank=True, max_length=80)),
