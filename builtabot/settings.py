@@ -14,6 +14,7 @@ import django_stubs_ext
 from csp.constants import NONCE, NONE, SELF
 
 from builtabot import env as _env
+from tenants.workspace.unfold import UNFOLD, UNFOLD_PLATFORM  # noqa: F401  read by the two admin sites
 
 django_stubs_ext.monkeypatch()  # lets forms and admin classes name their model as a type argument
 

@@ -5,9 +5,11 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from tenants import views
+from tenants.admin import platform_site
 
 urlpatterns = [
     path("", views.landing, name="landing"),
+    path("admin/", platform_site.urls),
     path("pricing/", RedirectView.as_view(url="/#price"), name="pricing"),
     path("go/", views.go, name="go"),
     path("left/", views.left, name="left"),

@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from chat.models import Turn
 from insights.models import GapQuestion, KnowledgeGap
+from tenants.workspace.actions import record
+from tenants.workspace.models import Seat
 
 
 def question_key(text: str) -> str:
@@ -47,3 +49,16 @@ def record_gap(*, turn: Turn, confidence: float) -> KnowledgeGap | None:
             last_asked_at=asked_at,
         )
     return gap
+
+
+def close_gap(*, seat: Seat, gap_id: int) -> bool:
+    """Take a question off the list; whether it was on it. Asked again without an answer, it comes back."""
+    with transaction.atomic():
+        gap = KnowledgeGap.objects.select_for_update().get(pk=gap_id)
+        if gap.state == KnowledgeGap.State.CLOSED:
+            return False
+        gap.state = KnowledgeGap.State.CLOSED
+        gap.save(update_fields=["state"])
+        data = {"model": "insights.knowledgegap", "id": str(gap.pk), "text": ""}
+        record(seat=seat, verb="closed knowledge gap", subject=gap.question, data=data)
+        return True

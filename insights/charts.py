@@ -84,8 +84,7 @@ def columns(by_day: Sequence[tuple[date, Outcomes]]) -> Columns:
     return Columns(
         blocks=tuple(blocks),
         rows=tuple(
-            Label(LEFT - 8, round(BOTTOM - part * top * scale / 4, 2), str(part * top // 4))
-            for part in range(5)
+            Label(LEFT - 8, round(BOTTOM - part * top * scale / 4, 2), str(part * top // 4)) for part in range(5)
         ),
         days=tuple(
             Label(round(LEFT + (n + 0.5) * slot, 2), BOTTOM + 17, f"{day.day} {day:%b}")

@@ -18,12 +18,11 @@ from django.db.models.functions import RowNumber, TruncDate
 from chat.models import Conversation, Episode, EpisodeQuerySet, Handoff, HandoffQuerySet, Message
 from insights.models import GapQuestion, KnowledgeGap
 from insights.periods import Period
+from livesupport.clock import FIRST_REPLY_SECONDS, RESOLVE_SECONDS
 
 Projects = Collection[int] | None
 AI = (Episode.Outcome.AI_CONFIRMED, Episode.Outcome.AI_ASSUMED)
 TO_QUEUE_SECONDS = 2
-FIRST_REPLY_SECONDS = 90
-RESOLUTION_SECONDS = 8 * 60
 _LATEST = 20  # askings of one gap that are looked into; the count is of all
 
 
@@ -161,12 +160,8 @@ class Percentile(Aggregate):
 
 def episodes(period: Period, projects: Projects) -> EpisodeQuerySet:
     """The conversations of the period, as episodes."""
-    spoke = Message.objects.filter(
-        episode=OuterRef("pk"), sender=Message.Sender.VISITOR, kind=Message.Kind.TEXT
-    )
-    found = Episode.objects.real().filter(
-        Exists(spoke), started_at__gte=period.start, started_at__lt=period.end
-    )
+    spoke = Message.objects.filter(episode=OuterRef("pk"), sender=Message.Sender.VISITOR, kind=Message.Kind.TEXT)
+    found = Episode.objects.real().filter(Exists(spoke), started_at__gte=period.start, started_at__lt=period.end)
     return found if projects is None else found.filter(conversation__project__in=projects)
 
 
@@ -251,7 +246,7 @@ def timings(period: Period, projects: Projects = None, *, claim_target: int = 30
         ("queue", "Request to queue", TO_QUEUE_SECONDS, "requested_at", "queued_at"),
         ("claim", "Queue to claim", claim_target, "queued_at", "claimed_at"),
         ("reply", "Claim to first reply", FIRST_REPLY_SECONDS, "claimed_at", "first_reply_at"),
-        ("resolve", "Request to resolved", RESOLUTION_SECONDS, "requested_at", "resolved_at"),
+        ("resolve", "Claim to resolved", RESOLVE_SECONDS, "claimed_at", "resolved_at"),
     )
     sums: dict[str, Any] = {}
     for key, _, _, begin, end in steps:
@@ -263,9 +258,7 @@ def timings(period: Period, projects: Projects = None, *, claim_target: int = 30
         sums[f"{key}_n"] = Count("pk", filter=Q(**{f"{begin}__isnull": False, f"{end}__isnull": False}))
     row = handoffs(period, projects).aggregate(**sums)
     return [
-        Timing(
-            key, label, target, _seconds(row[f"{key}_median"]), _seconds(row[f"{key}_p90"]), row[f"{key}_n"]
-        )
+        Timing(key, label, target, _seconds(row[f"{key}_median"]), _seconds(row[f"{key}_p90"]), row[f"{key}_n"])
         for key, label, target, _, _ in steps
     ]
 

@@ -8,11 +8,10 @@ from urllib.parse import urlencode
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 
 from chat.policies import may_talk
-from insights import charts, periods, queries
+from insights import charts, links, periods, queries
 from insights.periods import Period
 from tenants.access import SeatRequest, seat_required
 from tenants.workspace.models import Project, Seat
@@ -101,12 +100,10 @@ def _figures(period: Period, projects: list[int], *, claim_target: int) -> dict[
         "asked_for": sum(reason.count for reason in reasons),
         "taken": sum(reason.taken for reason in reasons),
         "reasons": [(reason, queries.share(reason.count, reasons[0].count)) for reason in reasons],
-        "timings": [
-            (t, charts.bullet(t)) for t in queries.timings(period, projects, claim_target=claim_target)
-        ],
+        "timings": [(t, charts.bullet(t)) for t in queries.timings(period, projects, claim_target=claim_target)],
         "columns": charts.columns(by_day),
         "by_day": [entry for entry in reversed(by_day) if entry[1].total],
-        "gaps": [(gap, _answer_link(gap)) for gap in queries.gaps(period, projects)],
+        "gaps": [(gap, links.answer(gap.project_id, gap.question)) for gap in queries.gaps(period, projects)],
     }
 
 
@@ -123,9 +120,3 @@ def _split(outcomes: queries.Outcomes) -> list[tuple[str, float, float]]:
             parts.append((kind, round(at, 2), round(width, 2)))
             at += width
     return parts
-
-
-def _answer_link(gap: queries.Gap) -> str:
-    """The form for a new question and answer, with the question filled in."""
-    fields = {"project": gap.project_id, "kind": "faq", "name": gap.question[:200]}
-    return reverse("admin:knowledge_source_add") + "?" + urlencode(fields)

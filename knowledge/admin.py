@@ -1,0 +1,259 @@
+"""A tenant's content: where it comes from, how far its reading is, and what was read."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.urls import path, reverse
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from knowledge import actions
+from knowledge.errors import KnowledgeError
+from knowledge.models import CrawlRun, Document, Source
+from knowledge.policies import is_open
+from tenants.access import TenantRequest
+from tenants.errors import ProductError
+from tenants.workspace.actions import record
+from tenants.workspace.admin_site import WorkspaceAdmin, acting_seat, workspace_site
+
+STATE_COLOURS = {"Waiting": "warning", "Running": "info", "Done": "success", "Failed": "danger", "Cancelled": "warning"}
+WRITTEN = (Source.Kind.FAQ, Source.Kind.TEXT)
+FETCHED = (Source.Kind.SITE, Source.Kind.SITEMAP, Source.Kind.PAGE)
+SHOWN_FAILURES = 8
+
+
+class SourceForm(forms.ModelForm[Source]):
+    """New content: an address to read, or a text to keep."""
+
+    class Meta:
+        model = Source
+        fields = ("project", "kind", "url", "name", "text")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "kind" in self.fields:
+            kinds = [(kind.value, kind.label) for kind in (*FETCHED, *WRITTEN)]
+            cast(forms.ChoiceField, self.fields["kind"]).choices = kinds
+            self.fields["name"].help_text = "For a question and answer: the question, as visitors ask it."
+
+    def clean(self) -> dict[str, Any]:
+        """Each kind needs its own field, and says which."""
+        found = super().clean() or {}
+        kind = found.get("kind", self.instance.kind)
+        if kind in WRITTEN:
+            if not found.get("text", "").strip():
+                self.add_error("text", "Write the text that answers.")
+            if kind == Source.Kind.FAQ and not found.get("name", "").strip():
+                self.add_error("name", "Write the question that this answers.")
+        elif "url" in self.fields and not found.get("url"):
+            self.add_error("url", "Write the address to start from, like https://help.shop.example/")
+        return found
+
+
+class SourceAdmin(WorkspaceAdmin):
+    """Everything that changes a source goes through knowledge.actions; this page only asks."""
+
+    form = SourceForm
+    refusals: ClassVar[tuple[type[Exception], ...]] = (ProductError, KnowledgeError)
+    adds = changes = deletes = True
+    list_display = ("title", "kind", "project", "shown_state", "pages")
+    list_display_links = ("title",)
+    list_filter = ("project", "kind")
+    list_select_related = ("project",)
+    search_fields = ("name", "url")
+    conditional_fields: ClassVar[dict[str, str]] = {
+        "url": "typeof kind === 'undefined' || !['faq', 'text'].includes(kind)",
+        "text": "typeof kind === 'undefined' || ['faq', 'text'].includes(kind)",
+    }
+    change_form_outer_before_template = "admin/knowledge/source/reading.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
+        newest = CrawlRun.objects.filter(source=OuterRef("pk")).order_by("-pk")
+        live = Count("documents", filter=Q(documents__is_live=True))
+        return super().get_queryset(request).annotate(newest_state=Subquery(newest.values("state")[:1]), live=live)
+
+    def get_fields(self, request: HttpRequest, obj: Source | None = None) -> tuple[str, ...]:
+        if obj is None:
+            return ("project", "kind", "url", "name", "text")
+        return ("project", "kind", "name", "text") if obj.kind in WRITTEN else ("project", "kind", "url", "name")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Source | None = None) -> tuple[str, ...]:
+        """Another address is another source: what was read would belong to neither."""
+        if obj is None:
+            return ()
+        return ("project", "kind") if obj.kind in WRITTEN else ("project", "kind", "url")
+
+    def get_urls(self) -> list[Any]:
+        own = [
+            path("<path:object_id>/read/", self._post(self.read), name="knowledge_source_read"),
+            path("<path:object_id>/cancel/", self._post(self.cancel), name="knowledge_source_cancel"),
+            path(
+                "<path:object_id>/progress/",
+                self.admin_site.admin_view(self.progress),
+                name="knowledge_source_progress",
+            ),
+        ]
+        return own + super().get_urls()
+
+    def _post(self, verb: Any) -> Any:
+        """A button: POST only, for those who may change a source; back to the source's page."""
+
+        def view(request: TenantRequest, object_id: str) -> HttpResponse:
+            if request.method != "POST":
+                return HttpResponseNotAllowed(["POST"])
+            source = self._source(request, object_id)
+            if not self.has_change_permission(request, source):
+                raise PermissionDenied
+            verb(request, source)
+            return HttpResponseRedirect(reverse("admin:knowledge_source_change", args=[source.pk]))
+
+        return self.admin_site.admin_view(view)
+
+    def _source(self, request: HttpRequest, object_id: str) -> Source:
+        source = self.get_object(request, unquote(object_id))
+        if source is None:
+            raise Http404
+        return source
+
+    def read(self, request: TenantRequest, source: Source) -> None:
+        actions.start_crawl(source=source)
+        self._note(request, source, "read again")
+        messages.success(request, "Reading it again. The old content answers until the new is whole.")
+
+    def cancel(self, request: TenantRequest, source: Source) -> None:
+        run = source.runs.order_by("-pk").first()
+        if run is None or not is_open(run):
+            messages.info(request, "Nothing is being read.")
+            return
+        actions.cancel_crawl(run=run)
+        self._note(request, source, "cancelled reading")
+        messages.success(request, "Cancelled. What answered before still answers.")
+
+    def _note(self, request: TenantRequest, source: Source, verb: str) -> None:
+        data = {"model": self.opts.label_lower, "id": str(source.pk), "text": ""}
+        record(seat=acting_seat(request), verb=verb, subject=str(source), data=data)
+
+    def progress(self, request: TenantRequest, object_id: str) -> HttpResponse:
+        """The partial that the change page asks for every two seconds while a run is open."""
+        context = reading(self._source(request, object_id))
+        return render(request, "admin/knowledge/source/_progress.html", context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        source = self.get_object(request, unquote(object_id)) if object_id else None
+        context = reading(source) if source else {}
+        return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def save_model(self, request: HttpRequest, obj: Source, form: forms.ModelForm[Source], change: bool) -> None:
+        """New content is read at once; so is a text that was changed."""
+        if change:
+            actions.change_source(source=obj, name=obj.name, text=obj.text)
+            if "text" in form.changed_data or (obj.kind in WRITTEN and "name" in form.changed_data):
+                actions.start_crawl(source=obj)
+            return
+        source = actions.add_source(project=obj.project, kind=obj.kind, url=obj.url, name=obj.name, text=obj.text)
+        actions.start_crawl(source=source)
+        # Django goes on with the row it made from the form: let it be the one the action stored.
+        obj.pk, obj._state = source.pk, source._state
+
+    def response_add(self, request: HttpRequest, obj: Source, post_url_continue: str | None = None) -> HttpResponse:
+        """To the page that shows the reading."""
+        if "_addanother" in request.POST or "_popup" in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        return HttpResponseRedirect(reverse("admin:knowledge_source_change", args=[obj.pk]))
+
+    def delete_model(self, request: HttpRequest, obj: Source) -> None:
+        actions.remove_source(source=obj)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """What stops with it, in a line each, instead of a list of every passage."""
+        told = []
+        for source in objs:
+            pages = source.documents.filter(is_live=True).count()
+            told += [str(source), f"{pages} page{'' if pages == 1 else 's'} stop answering at once."]
+        return told, {}, set(), []
+
+    @display(description="Content", ordering="name")
+    def title(self, source: Source) -> str:
+        return str(source)
+
+    @display(description="Last reading", label=STATE_COLOURS)
+    def shown_state(self, source: Any) -> str:
+        return CrawlRun.State(source.newest_state).label if source.newest_state else "Never"
+
+    @display(description="Pages that answer", ordering="live")
+    def pages(self, source: Any) -> int:
+        return int(source.live)
+
+
+def reading(source: Source) -> dict[str, Any]:
+    """What the partial shows of a source: its newest run, how far it is, and what could not be read."""
+    run = source.runs.order_by("-pk").first()
+    failures = run.documents.exclude(error="").order_by("-pk")[:SHOWN_FAILURES] if run else []
+    done = min(run.indexed + run.failed, run.found) if run else 0
+    return {
+        "source": source,
+        "run": run,
+        "is_open": run is not None and is_open(run),
+        "done": done,
+        "share": round(100 * done / run.found) if run and run.found else 0,
+        "failures": failures,
+        "live_pages": source.documents.filter(is_live=True).count(),
+    }
+
+
+class DocumentAdmin(WorkspaceAdmin):
+    """A page as it was read: what the AI can quote from it."""
+
+    list_display = ("title_or_address", "source", "shown_state", "words", "language", "is_live", "error")
+    list_filter = ("state", "is_live", "source", "language")
+    list_select_related = ("source",)
+    search_fields = ("title", "url")
+    ordering = ("-is_live", "title")
+    fields = readonly_fields = (
+        "title",
+        "url",
+        "source",
+        "shown_state",
+        "error",
+        "language",
+        "words",
+        "is_live",
+        "fetched_at",
+        "passages",
+    )
+
+    @display(description="Page", ordering="title")
+    def title_or_address(self, document: Document) -> str:
+        return str(document)
+
+    @display(
+        description="State", ordering="state", label={"Read": "success", "Failed": "danger", "Left out": "warning"}
+    )
+    def shown_state(self, document: Document) -> str:
+        return document.get_state_display()
+
+    @display(description="Passages")
+    def passages(self, document: Document) -> SafeString:
+        chunks = document.chunks.order_by("position")
+        return render_to_string("admin/knowledge/document/_passages.html", {"chunks": chunks})
+
+
+workspace_site.register(Source, SourceAdmin)
+workspace_site.register(Document, DocumentAdmin)

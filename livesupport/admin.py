@@ -1,0 +1,78 @@
+"""Opening hours, on the chatbot's page, and the people who want to be written to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.http import Http404, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import path, reverse
+from unfold.decorators import display
+
+from livesupport.actions import close_lead
+from livesupport.models import Lead, OpeningHours
+from tenants.access import TenantRequest
+from tenants.errors import ProductError
+from tenants.workspace.admin import ProjectAdmin
+from tenants.workspace.admin_site import WorkspaceAdmin, WorkspaceInline, acting_seat, workspace_site
+from tenants.workspace.models import Project
+
+
+class OpeningHoursInline(WorkspaceInline):
+    """When people answer, in the chatbot's time zone."""
+
+    model = OpeningHours
+    adds = changes = deletes = True
+    extra = 0
+    verbose_name = "stretch of a day"
+    verbose_name_plural = "opening hours"
+
+
+class ProjectWithHoursAdmin(ProjectAdmin):
+    """The chatbot's page of tenants.workspace, which knows nothing of hours, with its hours."""
+
+    inlines = (OpeningHoursInline,)
+
+
+class LeadAdmin(WorkspaceAdmin):
+    """Somebody to write to. The transcript is the conversation's."""
+
+    list_display = ("name_or_email", "email", "question", "shown_state", "created_at")
+    list_filter = ("state",)
+    search_fields = ("name", "email", "question")
+    ordering = ("state", "-created_at")
+    fields = readonly_fields = ("name", "email", "question", "shown_state", "created_at", "conversation")
+    change_form_outer_before_template = "admin/livesupport/lead/close.html"
+
+    def get_urls(self) -> list[Any]:
+        close = path("<path:object_id>/close/", self.admin_site.admin_view(self.close), name="livesupport_lead_close")
+        return [close, *super().get_urls()]
+
+    def close(self, request: TenantRequest, object_id: str) -> HttpResponse:
+        """The button under "Written to"."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        lead = self.get_object(request, unquote(object_id))
+        if lead is None:
+            raise Http404
+        try:
+            close_lead(seat=acting_seat(request), lead_id=lead.pk)
+        except ProductError as refusal:
+            messages.error(request, refusal.sentence)
+        else:
+            messages.success(request, "Done. It has left the list in Live Support.")
+        return HttpResponseRedirect(reverse("admin:livesupport_lead_changelist"))
+
+    @display(description="Who", ordering="name")
+    def name_or_email(self, lead: Lead) -> str:
+        return str(lead)
+
+    @display(description="State", ordering="state", label={"Open": "warning", "Done": "success"})
+    def shown_state(self, lead: Lead) -> str:
+        return lead.get_state_display()
+
+
+workspace_site.unregister(Project)
+workspace_site.register(Project, ProjectWithHoursAdmin)
+workspace_site.register(Lead, LeadAdmin)

@@ -1,0 +1,16 @@
+// @ts-check
+// admin.js: the settings' own buttons. Hooks are data- attributes.
+
+document.addEventListener("click", async (event) => {
+  const button = /** @type {HTMLElement} */ (event.target).closest("[data-copy]");
+  if (!(button instanceof HTMLElement)) return;
+  const line = document.getElementById(button.dataset.copy ?? ""), told = button.parentElement?.querySelector("[data-copied]");
+  if (!line) return;
+  try {
+    await navigator.clipboard.writeText(line.textContent ?? "");
+    if (told instanceof HTMLElement) told.hidden = false;
+  } catch {
+    // No permission, or no secure origin: select it, so that one key copies it.
+    getSelection()?.selectAllChildren(line);
+  }
+});

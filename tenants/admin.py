@@ -1,0 +1,136 @@
+"""The admin of the public host, for the platform's own staff: tenants, plans, users, and the public tables.
+
+No tenant's content is reachable here: its tables do not exist in this schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from unfold.admin import ModelAdmin
+
+from tenants.access import refuse
+from tenants.admin_policy import GuardedSite
+from tenants.models import Domain, Due, ExternalEvent, ExternalRoute, Heartbeat, Membership, Plan, Tenant, User
+
+
+class PlatformSite(GuardedSite):
+    """Staff alone. Django's own log is kept here: all of its rows are the platform's."""
+
+    settings_name = "UNFOLD_PLATFORM"
+    sign_out_at = "/accounts/logout/"
+    index_title = "Platform"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
+
+    def turn_away(self, request: Any) -> HttpResponse:
+        if request.user.is_authenticated or request.method != "GET":
+            return refuse(request, "not_allowed", "This page is for the platform's staff.")
+        return HttpResponseRedirect("/accounts/login/?" + urlencode({"next": request.get_full_path()}))
+
+
+platform_site = PlatformSite(name="admin")
+
+
+class PlatformAdmin(ModelAdmin):
+    """Staff may look; superusers may change what `editable` says. Nothing is added or deleted by hand:
+    rows of this schema belong to schemas, hosts and sessions that a form does not make."""
+
+    actions = None
+    editable = False
+    addable = False
+    list_per_page = 50
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return platform_site.has_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return platform_site.has_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.addable and self._commands(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.editable and self._commands(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def _commands(self, request: HttpRequest) -> bool:
+        return platform_site.has_permission(request) and bool(getattr(request.user, "is_superuser", False))
+
+
+class TenantAdmin(PlatformAdmin):
+    editable = True
+    list_display = ("name", "plan", "trial_ends_at", "created_at")
+    list_filter = ("plan",)
+    search_fields = ("name", "domains__domain")
+    fields = ("name", "plan", "trial_ends_at", "schema_name", "created_at")
+    readonly_fields = ("schema_name", "created_at")
+
+
+class DomainAdmin(PlatformAdmin):
+    list_display = ("domain", "tenant", "is_primary")
+    search_fields = ("domain", "tenant__name")
+
+
+class PlanAdmin(PlatformAdmin):
+    editable = addable = True
+    list_display = ("name", "key", "price_cents", "conversations_per_month", "pages", "seats", "projects")
+
+
+class UserAdmin(PlatformAdmin):
+    """People who sign in. Passwords are theirs: changed by mail, never here."""
+
+    editable = True
+    list_display = ("email", "name", "is_active", "is_staff", "last_login")
+    list_filter = ("is_active", "is_staff")
+    search_fields = ("email", "name")
+    ordering = ("email",)
+    fields = ("email", "name", "is_active", "is_staff", "is_superuser", "last_login", "date_joined")
+    readonly_fields = ("email", "last_login", "date_joined")
+
+
+class MembershipAdmin(PlatformAdmin):
+    list_display = ("user", "tenant", "created_at")
+    list_select_related = ("user", "tenant")
+    search_fields = ("user__email", "tenant__name")
+
+
+class ExternalRouteAdmin(PlatformAdmin):
+    list_display = ("kind", "key", "schema", "project_key")
+    list_filter = ("kind",)
+    search_fields = ("key", "schema")
+
+
+class ExternalEventAdmin(PlatformAdmin):
+    """Bodies of calls are customers' data, and stay unseen."""
+
+    list_display = ("kind", "external_id", "received_at", "handled_at", "error")
+    list_filter = ("kind",)
+    fields = ("kind", "external_id", "received_at", "handled_at", "error")
+    ordering = ("-received_at",)
+
+
+class HeartbeatAdmin(PlatformAdmin):
+    list_display = ("name", "at")
+
+
+class DueAdmin(PlatformAdmin):
+    list_display = ("schema", "kind", "at")
+    list_filter = ("kind",)
+    ordering = ("at",)
+
+
+platform_site.register(Tenant, TenantAdmin)
+platform_site.register(Domain, DomainAdmin)
+platform_site.register(Plan, PlanAdmin)
+platform_site.register(User, UserAdmin)
+platform_site.register(Membership, MembershipAdmin)
+platform_site.register(ExternalRoute, ExternalRouteAdmin)
+platform_site.register(ExternalEvent, ExternalEventAdmin)
+platform_site.register(Heartbeat, HeartbeatAdmin)
+platform_site.register(Due, DueAdmin)

@@ -1,0 +1,48 @@
+"""What is written about a tenant's people, and the record of who changed what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from tenants.workspace.errors import LastOwner, SeatNotYours
+from tenants.workspace.models import AuditEntry, Project, Seat
+from tenants.workspace.policies import keeps_an_owner, may_change_seat
+
+
+@dataclass(frozen=True)
+class SeatChange:
+    """How a seat shall be. No project chosen means all of them."""
+
+    name: str
+    role: str
+    is_active: bool
+    projects: Collection[Project] = ()
+
+
+def change_seat(*, by: Seat, seat_id: int, change: SeatChange) -> Seat:
+    """Give a seat a name, a role, projects, or take its access away. Raises SeatNotYours, LastOwner.
+
+    Owners are locked first, all of them and in one order: two owners who demote each other at the same time
+    cannot both succeed.
+    """
+    with transaction.atomic():
+        owners = Seat.objects.filter(role=Seat.Role.OWNER, is_active=True).order_by("pk")
+        others = [owner.pk for owner in owners.select_for_update() if owner.pk != seat_id]
+        seat = Seat.objects.select_for_update().get(pk=seat_id)
+        if not may_change_seat(by, seat, change.role):
+            raise SeatNotYours
+        if not keeps_an_owner(seat, role=change.role, is_active=change.is_active, other_owners=len(others)):
+            raise LastOwner
+        seat.name, seat.role, seat.is_active = change.name, change.role, change.is_active
+        seat.save(update_fields=["name", "role", "is_active"])
+        seat.projects.set(change.projects)
+        return seat
+
+
+def record(*, seat: Seat, verb: str, subject: str, data: dict[str, Any]) -> AuditEntry:
+    """Note what a person did. Belongs into the transaction of the deed. Never hand over a secret's value."""
+    return AuditEntry.objects.create(seat=seat, actor=seat.name, verb=verb[:60], subject=subject[:200], data=data)

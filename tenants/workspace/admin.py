@@ -1,0 +1,178 @@
+"""A tenant's chatbots and people, the record of changes, and what is on its way out."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldBooleanSwitchWidget
+
+from tenants.access import TenantRequest
+from tenants.hosts import primary_host, tenant_url
+from tenants.models import Tenant
+from tenants.schema import current_schema
+from tenants.workspace import policies
+from tenants.workspace.actions import SeatChange, change_seat
+from tenants.workspace.admin_site import WorkspaceAdmin, acting_seat, workspace_site
+from tenants.workspace.forms import ProjectForm
+from tenants.workspace.models import AuditEntry, OutboxEntry, Project, Seat
+
+__all__ = ["AuditAdmin", "OutboxAdmin", "ProjectAdmin", "SeatAdmin", "workspace_site"]
+
+
+class ProjectAdmin(WorkspaceAdmin):
+    """A chatbot: its look, when it brings people in, what it answers with, and where it may stand."""
+
+    form = ProjectForm
+    adds = changes = True
+    list_display = ("name", "key", "answerer", "language", "timezone")
+    search_fields = ("name", "key")
+    readonly_fields = ("embed_line",)
+    warn_unsaved_form = True
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("name", "key", "language")}),
+        (
+            "On your site",
+            {
+                "fields": ("embed_line", "allowed_sites"),
+                "description": "Paste this line before </body> on every page that shall have the chat.",
+            },
+        ),
+        ("Look", {"fields": ("brand_color", "greeting", "suggestions")}),
+        (
+            "When a person is brought in",
+            {
+                "fields": (
+                    "request_enabled",
+                    ("mood_enabled", "mood_threshold"),
+                    ("weak_evidence_enabled", "evidence_threshold"),
+                ),
+                "description": "Only these bring a person in. There is no message count, and no hidden word list.",
+            },
+        ),
+        ("Time", {"fields": ("timezone", "claim_target_seconds")}),
+        (
+            "Answers",
+            {
+                "fields": (
+                    "answerer",
+                    "model_name",
+                    "model_base_url",
+                    "new_model_key",
+                    "forget_model_key",
+                    "persona",
+                ),
+                "description": "Without a model, answers quote your pages word for word.",
+            },
+        ),
+    )
+
+    def has_add_permission(self, request: TenantRequest, obj: Any = None) -> bool:
+        """As long as the plan has room."""
+        seat, plan = request.seat, request.tenant.plan
+        return seat is not None and policies.may_add_project(seat, plan=plan, projects=Project.objects.count())
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> tuple[str, ...]:
+        """The key stands in the line on the business's site: it is chosen once."""
+        return ("key", "embed_line") if obj else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Project | None = None) -> Any:
+        return [part for part in self.fieldsets if obj or part[0] != "On your site"]
+
+    @display(description="The line for your site")
+    def embed_line(self, project: Project) -> SafeString:
+        host = primary_host(Tenant.objects.get(schema_name=current_schema()))
+        context = {"src": tenant_url(host, "/widget.js"), "key": project.key}
+        return render_to_string("admin/embed_line.html", context)
+
+
+class SeatAdmin(WorkspaceAdmin):
+    """The team: who may do what. People keep their seat, and their name in transcripts, when access ends."""
+
+    changes = True
+    list_display = ("name", "email", "role", "which_projects", "is_active")
+    list_filter = ("role", "is_active")
+    search_fields = ("name", "email")
+    list_before_template = "admin/team_note.html"
+    fields = ("name", "email", "role", "projects", "is_active")
+    readonly_fields = ("email",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
+        return super().get_queryset(request).filter(is_rehearsal=False).prefetch_related("projects")
+
+    def has_change_permission(self, request: TenantRequest, obj: Any = None) -> bool:
+        """Owners' seats are changed by owners."""
+        if request.seat is None:
+            return False
+        return policies.may_change_seat(request.seat, obj, obj.role) if obj else super().has_change_permission(request)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "projects" and field is not None:
+            field.widget = UnfoldAdminCheckboxSelectMultipleWidget(choices=field.choices)
+            field.help_text = "None chosen: all chatbots."
+        if db_field.name == "is_active" and field is not None:
+            field.label, field.widget = "May sign in here", UnfoldBooleanSwitchWidget()
+        return field
+
+    def save_model(self, request: TenantRequest, obj: Seat, form: ModelForm[Seat], change: bool) -> None:
+        wanted = SeatChange(obj.name, obj.role, obj.is_active, list(form.cleaned_data["projects"]))
+        change_seat(by=acting_seat(request), seat_id=obj.pk, change=wanted)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The action has written the projects already."""
+
+    @display(description="Chatbots")
+    def which_projects(self, seat: Seat) -> str:
+        return ", ".join(project.name for project in seat.projects.all()) or "All"
+
+
+class AuditAdmin(WorkspaceAdmin):
+    """Who did what, when."""
+
+    list_display = ("at", "actor", "verb", "subject")
+    list_filter = ("verb",)
+    search_fields = ("actor", "verb", "subject")
+    date_hierarchy = "at"
+    fields = readonly_fields = ("at", "actor", "verb", "subject", "details")
+
+    @display(description="Details")
+    def details(self, entry: AuditEntry) -> str:
+        return str(entry.data.get("text", "")) or "None"
+
+
+class OutboxAdmin(WorkspaceAdmin):
+    """What must leave the house, and what keeps it. The content stays out of sight: it may hold a visitor's."""
+
+    list_display = ("created_at", "kind", "shown_state", "attempts", "last_error")
+    list_filter = ("state", "kind")
+    fields = readonly_fields = (
+        "kind",
+        "lane",
+        "shown_state",
+        "attempts",
+        "last_error",
+        "created_at",
+        "next_at",
+        "sent_at",
+    )
+    ordering = ("-created_at",)
+
+    @display(
+        description="State",
+        ordering="state",
+        label={"Sent": "success", "Failed for good": "danger", "Sending": "info", "Waiting": "warning"},
+    )
+    def shown_state(self, entry: OutboxEntry) -> str:
+        return entry.get_state_display()
+
+
+workspace_site.register(Project, ProjectAdmin)
+workspace_site.register(Seat, SeatAdmin)
+workspace_site.register(AuditEntry, AuditAdmin)
+workspace_site.register(OutboxEntry, OutboxAdmin)

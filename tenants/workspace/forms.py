@@ -1,0 +1,117 @@
+"""The forms of a tenant's settings."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from django import forms
+from django.conf.locale import LANG_INFO
+from django.core.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminColorInputWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from tenants.workspace.models import Project
+
+MAX_SUGGESTIONS, MAX_SITES = 4, 50
+
+
+class LinesField(forms.CharField):
+    """A list of short texts, one a line. Empty lines and repeats are dropped."""
+
+    def __init__(self, *, most: int, **kwargs: Any) -> None:
+        self.most = most
+        kwargs.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 4}))
+        super().__init__(required=False, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        lines = [line.strip() for line in str(value or "").splitlines()]
+        return list(dict.fromkeys(line for line in lines if line))
+
+    def validate(self, value: Any) -> None:
+        if len(value) > self.most:
+            raise ValidationError(f"At most {self.most} lines.")
+        if any(len(line) > 200 for line in value):
+            raise ValidationError("At most 200 characters a line.")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return self.to_python(data) != (initial or [])
+
+
+def site_origin(text: str) -> str:
+    """A site as browsers name it: scheme, host, and a port if it is an unusual one. Raises ValidationError."""
+    parts = urlsplit(text if "://" in text else f"https://{text}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or "@" in parts.netloc:
+        raise ValidationError(f"{text}: write a site like https://shop.example")
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{parts.hostname}" + ("" if port in (None, usual) else f":{port}")
+
+
+def _languages() -> list[tuple[str, str]]:
+    named = {code: info for code, info in LANG_INFO.items() if "name_local" in info and len(code) <= 8}
+    return sorted(((code, f"{info['name']} ({code})") for code, info in named.items()), key=lambda pair: pair[1])
+
+
+class ProjectForm(forms.ModelForm[Project]):
+    """A chatbot's settings. A stored key can be replaced or removed here, and is never shown."""
+
+    suggestions = LinesField(most=MAX_SUGGESTIONS, help_text="Up to four questions offered at the start, one a line.")
+    allowed_sites = LinesField(
+        most=MAX_SITES,
+        help_text="Sites that may show the widget, one a line, like https://shop.example. Empty: any site.",
+    )
+    language = forms.ChoiceField(
+        choices=_languages, widget=UnfoldAdminSelectWidget, help_text="Used when a visitor's language is unknown."
+    )
+    timezone = forms.ChoiceField(
+        choices=lambda: [(name, name.replace("_", " ")) for name in sorted(available_timezones())],
+        widget=UnfoldAdminSelectWidget,
+        help_text="Opening hours, and the days in Insights, are in this time zone.",
+    )
+    new_model_key = forms.CharField(
+        label="Key of the model's account",
+        required=False,
+        max_length=500,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+    )
+    forget_model_key = forms.BooleanField(
+        label="Forget the stored key", required=False, widget=UnfoldBooleanSwitchWidget
+    )
+
+    class Meta:
+        model = Project
+        exclude = ("model_key", "after_hours", "created_at")  # noqa: DJ006  the admin names the fields it shows
+        widgets: ClassVar[dict[str, Any]] = {"brand_color": UnfoldAdminColorInputWidget(attrs={"type": "color"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "new_model_key" in self.fields:
+            self.fields["new_model_key"].help_text = (
+                "A key is stored. Type another to replace it; it is never shown."
+                if self.instance.model_key
+                else "Kept encrypted, and never shown again. Without one, the platform's own is used, if it has one."
+            )
+
+    def clean_allowed_sites(self) -> list[str]:
+        return list(dict.fromkeys(site_origin(line) for line in self.cleaned_data["allowed_sites"]))
+
+    def save(self, commit: bool = True) -> Project:
+        """Leaves the stored key as it is unless one was typed, or it is to be forgotten."""
+        if self.cleaned_data.get("forget_model_key"):
+            self.instance.model_key = ""
+        if key := self.cleaned_data.get("new_model_key", "").strip():
+            self.instance.model_key = key
+        return super().save(commit=commit)

@@ -1,0 +1,30 @@
+"""Who may change what in a tenant's settings. Pure predicates."""
+
+from __future__ import annotations
+
+from tenants.models import Plan
+from tenants.workspace.models import Seat
+
+CONFIGURERS = frozenset({Seat.Role.OWNER, Seat.Role.ADMIN})
+
+
+def may_configure(seat: Seat) -> bool:
+    """Owners and admins look after the settings. A rehearsal seat never does."""
+    return seat.is_active and not seat.is_rehearsal and seat.role in CONFIGURERS
+
+
+def may_change_seat(by: Seat, seat: Seat, role: str) -> bool:
+    """Whether `by` may edit `seat` and leave it with `role`: owners are made and changed by owners only."""
+    touches_owner = Seat.Role.OWNER in (seat.role, role)
+    return may_configure(by) and (by.role == Seat.Role.OWNER or not touches_owner)
+
+
+def keeps_an_owner(seat: Seat, *, role: str, is_active: bool, other_owners: int) -> bool:
+    """Whether somebody still owns the tenant after `seat` got this role and state."""
+    return other_owners > 0 or (role == Seat.Role.OWNER and is_active)
+
+
+def may_add_project(seat: Seat, *, plan: Plan | None, projects: int) -> bool:
+    """Whether the plan has room for one more chatbot. Without a plan, or a limit in it, there always is."""
+    limit = plan.projects if plan else None
+    return may_configure(seat) and (limit is None or projects < limit)

@@ -1,0 +1,162 @@
+"""Who gets into a tenant's settings, and that every page of them opens."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tenants.models import User
+from tenants.schema import PUBLIC, run_in
+from tenants.workspace.admin import workspace_site
+from tests.cast import BASE_DOMAIN, PORT, Cast, browser
+from tests.conftest import Tenants
+
+PUBLIC_HOST = f"{BASE_DOMAIN}:{PORT}"
+
+
+def pages(cast: Cast) -> list[str]:
+    """Every page of the settings that shows something: lists, rows, their histories, forms for new ones."""
+    found = ["/admin/"]
+    with cast.inside():
+        for model, admin in workspace_site._registry.items():
+            name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+            row = model._default_manager.order_by("pk").first()
+            assert row is not None, f"the cast has no {model.__name__}"
+            found += [
+                reverse(f"{name}_changelist"),
+                reverse(f"{name}_change", args=[row.pk]),
+                reverse(f"{name}_history", args=[row.pk]),
+            ]
+            if getattr(admin, "adds", False):
+                found.append(reverse(f"{name}_add"))
+            if getattr(admin, "deletes", False):
+                found.append(reverse(f"{name}_delete", args=[row.pk]))
+    return found
+
+
+def test_every_page_opens_for_the_owner(tenants: Tenants) -> None:
+    client = tenants.a.client(tenants.a.owner)
+    answers = {page: client.get(page).status_code for page in pages(tenants.a)}
+    assert len(answers) > 25
+    assert set(answers.values()) == {200}, answers
+
+
+def test_every_page_opens_for_an_admin(tenants: Tenants) -> None:
+    client = tenants.a.client(tenants.a.admin)
+    assert {client.get(page).status_code for page in pages(tenants.a)} == {200}
+
+
+@pytest.mark.parametrize("role", ["agent", "analyst"])
+def test_agents_and_analysts_stay_out(tenants: Tenants, role: str) -> None:
+    client = tenants.a.client(getattr(tenants.a, role))
+    for page in pages(tenants.a):
+        answer = client.get(page)
+        assert answer.status_code == 403, page
+        assert tenants.a.marker not in answer.content.decode(), page
+
+
+def test_a_stranger_is_sent_to_the_sign_in_and_back(tenants: Tenants) -> None:
+    answer = tenants.a.client().get("/admin/knowledge/source/?q=x")
+    assert answer.status_code == 302
+    assert answer["Location"] == "/enter/?next=%2Fadmin%2Fknowledge%2Fsource%2F%3Fq%3Dx"
+    assert tenants.a.client().post("/admin/knowledge/source/add/").status_code == 403
+
+
+def test_another_tenants_owner_is_a_stranger(tenants: Tenants) -> None:
+    foreign = browser(tenants.a.http_host, tenants.b.session_key(tenants.b.owner))
+    for page in pages(tenants.a):
+        assert foreign.get(page).status_code == 302, page
+
+
+def test_staff_without_a_seat_stay_out(tenants: Tenants) -> None:
+    run_in(PUBLIC, User.objects.filter(pk=tenants.b.owner.user_id).update, is_staff=True, is_superuser=True)
+    key = run_in(PUBLIC, _session_at, tenants.a, tenants.b.owner.user_id)
+    assert browser(tenants.a.http_host, key).get("/admin/").status_code == 403
+
+
+def _session_at(cast: Cast, user_id: int) -> str:
+    from tenants.access import open_session
+
+    return open_session(user=User.objects.get(pk=user_id), tenant=cast.tenant, seconds=60)
+
+
+def test_a_seat_switched_off_is_out_at_once(tenants: Tenants) -> None:
+    client = tenants.a.client(tenants.a.admin)
+    assert client.get("/admin/").status_code == 200
+    with tenants.a.inside():
+        seat = tenants.a.admin.seat
+        seat.is_active = False
+        seat.save(update_fields=["is_active"])
+    assert client.get("/admin/").status_code == 403
+
+
+def test_another_tenants_rows_are_not_there(tenants: Tenants) -> None:
+    client = tenants.a.client(tenants.a.owner)
+    b = tenants.b
+    for page in (
+        f"/admin/knowledge/source/{b.source_id}/change/",
+        f"/admin/knowledge/source/{b.source_id}/progress/",
+        f"/admin/chat/conversation/{b.thread.conversation_id}/change/",
+        f"/admin/workspace/seat/{b.owner.seat_id}/history/",
+    ):
+        answer = client.get(page, follow=True)
+        assert b.marker not in answer.content.decode()
+
+
+@pytest.mark.parametrize("page", ["login", "password_change", "password_change/done", "r/1/1"])
+def test_djangos_own_account_pages_are_not_there(tenants: Tenants, page: str) -> None:
+    client = tenants.a.client(tenants.a.owner)
+    assert client.get(f"/admin/{page}/").status_code == 404
+
+
+def test_signing_out_goes_where_sessions_end(tenants: Tenants) -> None:
+    answer = tenants.a.client(tenants.a.owner).post("/admin/logout/")
+    assert (answer.status_code, answer["Location"]) == (307, "/leave/")
+
+
+def test_only_the_admin_has_the_looser_policy(tenants: Tenants) -> None:
+    client = tenants.a.client(tenants.a.owner)
+    admin = client.get("/admin/")["Content-Security-Policy"]
+    assert "'unsafe-eval'" in admin
+    assert "frame-ancestors 'none'" in admin
+    assert "script-src 'self' 'unsafe-eval'" in admin
+    assert "unsafe" not in client.get("/insights/")["Content-Security-Policy"]
+
+
+@pytest.fixture
+def staff(tenants: Tenants) -> Client:
+    """A superuser of the platform, signed in at the public host."""
+    from tenants.access import open_session
+    from tenants.models import Tenant
+
+    user = run_in(PUBLIC, User.objects.create_superuser, "staff@platform.example", None)
+    public = run_in(PUBLIC, Tenant.objects.get, schema_name=PUBLIC)
+    return browser(PUBLIC_HOST, run_in(PUBLIC, open_session, user=user, tenant=public, seconds=60))
+
+
+def test_the_platforms_pages_open_for_staff(staff: Client, tenants: Tenants) -> None:
+    from tenants.admin import platform_site
+
+    assert staff.get("/admin/").status_code == 200
+    for model in platform_site._registry:
+        page = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        assert staff.get(page).status_code == 200, page
+        row = model._default_manager.order_by("pk").first()
+        if row is not None:
+            assert staff.get(f"{page}{row.pk}/change/").status_code == 200, page
+
+
+def test_no_tenants_model_is_in_the_platforms_admin(staff: Client) -> None:
+    for page in ("workspace/project", "knowledge/source", "chat/conversation", "livesupport/lead"):
+        assert staff.get(f"/admin/{page}/").status_code == 404
+
+
+def test_the_public_tables_are_not_in_a_tenants_admin(tenants: Tenants) -> None:
+    client = tenants.a.client(tenants.a.owner)
+    for page in ("tenants/user", "tenants/tenant", "tenants/due", "auth/group", "account/emailaddress"):
+        assert client.get(f"/admin/{page}/").status_code == 404
+
+
+def test_the_platforms_admin_is_for_staff(tenants: Tenants) -> None:
+    assert browser(PUBLIC_HOST).get("/admin/").status_code == 302
+    with_tenants_session = browser(PUBLIC_HOST, tenants.a.session_key(tenants.a.owner))
+    assert with_tenants_session.get("/admin/").status_code == 302
