@@ -1,0 +1,61 @@
+"""Which sites may show a project's widget. The list guards against misuse; budgets and limits are the defence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\]")
+
+
+def site_of(written: object) -> str | None:
+    """The origin that a person's entry means, or None for what is no site.
+
+    `shop.example` means https; a path is dropped; `https://*.shop.example` means every subdomain. The result
+    holds nothing but scheme, host and port, so it may stand in a header.
+    """
+    text = str(written).strip().lower()
+    try:
+        parts = urlsplit(text if "://" in text else "https://" + text)
+        port = parts.port
+        host = parts.netloc.rpartition("@")[2]
+        host = host[: -len(str(port)) - 1] if port is not None else host.rstrip(":")
+        host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except (ValueError, UnicodeError):
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or "@" in parts.netloc or not _HOST.fullmatch(host):
+        return None
+    shown_port = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{host}{shown_port}"
+
+
+def may_embed(origin: str | None, allowed_sites: Iterable[object], own: str) -> bool:
+    """Whether a page of `origin` (its Origin header) may open sessions; `own` is the tenant's own origin.
+
+    An empty list allows any site. With a list, a request that names no origin is refused, and so is
+    one whose entries are all unreadable: a list that was meant to close must not open.
+    """
+    entries = list(allowed_sites)
+    if not entries:
+        return True
+    if not origin or (asked := site_of(origin)) is None or "*" in asked or "://" not in origin:
+        return False
+    return asked == site_of(own) or any(_matches(asked, site) for entry in entries if (site := site_of(entry)))
+
+
+def frame_ancestors(allowed_sites: Iterable[object]) -> list[str]:
+    """The sources of the frame's `frame-ancestors`: the sites and our own host, or `*` when any may."""
+    entries = list(allowed_sites)
+    if not entries:
+        return ["*"]
+    return ["'self'", *dict.fromkeys(site for entry in entries if (site := site_of(entry)))]
+
+
+def _matches(asked: str, site: str) -> bool:
+    scheme, _, rest = site.partition("://")
+    if not rest.startswith("*."):
+        return asked == site
+    asked_scheme, _, asked_rest = asked.partition("://")
+    return asked_scheme == scheme and asked_rest.endswith(rest[1:])
