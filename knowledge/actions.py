@@ -87,11 +87,12 @@ def extend_lease(*, run: CrawlRun, **progress: int) -> None:
     """Say that a run lives, and how far it is. Raises RunStopped if it was cancelled or taken over."""
     until = max(timezone.now() + timedelta(seconds=LEASE_SECONDS), _after(run.lease_until))
     held = CrawlRun.objects.filter(pk=run.pk, state=State.RUNNING, lease_until=run.lease_until)
+    # Before the write: a caller's transaction that this ends would take the new lease back with it.
+    if held.filter(cancel_requested=True).exists():
+        raise RunStopped("cancelled", "This crawl was cancelled.")
     if not held.update(lease_until=until, **progress):
         raise RunStopped("lease_lost", "Another worker has taken this crawl over.")
     run.lease_until = until
-    if CrawlRun.objects.filter(pk=run.pk, cancel_requested=True).exists():
-        raise RunStopped("cancelled", "This crawl was cancelled.")
 
 
 def note_open_crawls() -> None:
@@ -136,9 +137,12 @@ def stop_crawl(*, run: CrawlRun, error: KnowledgeError) -> CrawlRun | None:
             return None
         Chunk.objects.filter(document__run=held).delete()
         is_cancelled = error.code == "cancelled"
-        return _end(
-            held, State.CANCELLED if is_cancelled else State.FAILED, "" if is_cancelled else error.sentence
-        )
+        return _end(held, State.CANCELLED if is_cancelled else State.FAILED, "" if is_cancelled else error.sentence)
+
+
+def change_source(*, source: Source, name: str, text: str) -> None:
+    """Give a source another name, or a written one another text. Read it again for the text to answer."""
+    Source.objects.filter(pk=source.pk).update(name=name, text=text)
 
 
 def remove_source(*, source: Source) -> None:

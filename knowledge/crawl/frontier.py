@@ -11,9 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 from knowledge.errors import FetchRefused
 from knowledge.targets import default_port, parse
 
-_TRACKING = re.compile(
-    r"^(utm_\w+|gclid|fbclid|mc_[ce]id|ref|_ga|sessionid|phpsessid|jsessionid|sid)$", re.IGNORECASE
-)
+_TRACKING = re.compile(r"^(utm_\w+|gclid|fbclid|mc_[ce]id|ref|_ga|sessionid|phpsessid|jsessionid|sid)$", re.IGNORECASE)
 _NOT_PAGES = re.compile(
     r"\.(png|jpe?g|gif|webp|svg|ico|bmp|avif|css|js|mjs|map|json|xml|rss|atom|txt|csv|zip|gz|tgz|bz2|7z|rar|dmg|exe"
     r"|msi|apk|deb|iso|mp3|mp4|m4a|webm|mov|avi|wav|ogg|woff2?|ttf|eot|docx?|xlsx?|pptx?|ics)$",
@@ -87,9 +85,7 @@ class Scope:
 
     def contains(self, url: str) -> bool:
         path = urlsplit(url).path or "/"
-        return _site(url) == self.host and (path + "/" if not path.endswith("/") else path).startswith(
-            self.prefix
-        )
+        return _site(url) == self.host and (path + "/" if not path.endswith("/") else path).startswith(self.prefix)
 
 
 def _site(url: str) -> str:
@@ -120,12 +116,7 @@ class Frontier:
             return
         for url in urls:
             key = _key(url)
-            if (
-                url
-                and key not in self._seen
-                and len(self._seen) < self.max_pages
-                and self.scope.contains(url)
-            ):
+            if url and key not in self._seen and len(self._seen) < self.max_pages and self.scope.contains(url):
                 self._seen.add(key)
                 self._queue.append((url, depth))
 

@@ -48,9 +48,7 @@ def read_robots(fetcher: Fetcher, start_url: str) -> Robots:
     page = fetcher.get(urljoin(start_url, "/robots.txt"), max_bytes=ROBOTS_BYTES)
     if page.status >= 500 or page.status == 429:
         host = urlsplit(start_url).hostname
-        raise FetchFailed(
-            "robots_unavailable", f"{host} does not say what may be crawled now.", retryable=True
-        )
+        raise FetchFailed("robots_unavailable", f"{host} does not say what may be crawled now.", retryable=True)
     text = decode(page.body, charset=page.charset) if page.status == 200 else ""
     return Robots(Protego.parse(text))
 
@@ -67,9 +65,7 @@ def read_sitemap(fetcher: Fetcher, url: str) -> list[str]:
 
 def parse_sitemap(body: bytes) -> list[str]:
     """The `loc` of every `url` entry, at most 50,000. No entity is resolved and nothing is loaded."""
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, recover=True, huge_tree=False
-    )
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True, huge_tree=False)
     try:
         root = etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError):

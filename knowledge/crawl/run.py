@@ -62,7 +62,7 @@ class Store(Protocol):
     def beat(self, *, found: int) -> None:
         """Say that the run lives; called before every fetch and during every wait."""
 
-    def save(self, page: PageRead, *, found: int) -> None:
+    def keep(self, page: PageRead, *, found: int) -> None:
         """Keep one page, whole or not at all."""
 
 
@@ -103,7 +103,7 @@ class Crawl:
                 frontier.add(visit.links, depth=depth + (not visit.was_redirect))
                 continue
             for page in self._pages(url, robots, frontier, is_start=url == start):
-                self.store.save(page, found=frontier.found)
+                self.store.keep(page, found=frontier.found)
                 if kind == "site":
                     frontier.add(page.links, depth=depth + (page.url == url or page.state == "ok"))
 
@@ -199,11 +199,7 @@ class Crawl:
         if canonical and canonical != url and _is_own_page(canonical, url, frontier):
             return replace(read, error=f"The same page is at {canonical[:200]}.", links=(canonical, *links))
         if not found.blocks:
-            why = (
-                "The page is made by scripts and has no text of its own."
-                if found.needs_script
-                else "No text found."
-            )
+            why = "The page is made by scripts and has no text of its own." if found.needs_script else "No text found."
             return replace(read, error=why)
         if _NOT_FOUND.match(found.title) and len(found.text) < 600:
             return replace(read, state="failed", error="The page says that it does not exist.")

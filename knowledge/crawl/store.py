@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
@@ -33,9 +35,7 @@ class RunStore:
     def visited(self) -> dict[str, Visit]:
         rows = self._run.documents.values_list("url", "links", "text_hash", "title", "state")
         return {
-            url: Visit(
-                tuple(links), digest, state == Document.State.SKIPPED and len(links) == 1 and not title
-            )
+            url: Visit(tuple(links), digest, state == Document.State.SKIPPED and len(links) == 1 and not title)
             for url, links, digest, title, state in rows
         }
 
@@ -43,13 +43,13 @@ class RunStore:
         if time.monotonic() - self._beaten_at >= _BEAT_SECONDS:
             self._renew(found)
 
-    def save(self, page: PageRead, *, found: int) -> None:
+    def keep(self, page: PageRead, *, found: int) -> None:
         language = _language(page)
         chunks = self._chunks(page, language, found)
         self._fetched += 1
         self._indexed += page.state == "ok"
         self._failed += page.state == "failed"
-        with transaction.atomic():
+        with self._all_or_nothing():
             self._renew(found)
             document = Document.objects.create(
                 source_id=self._run.source_id,
@@ -68,10 +68,19 @@ class RunStore:
                 chunk.document = document
             Chunk.objects.bulk_create(chunks)
 
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """A transaction whose failure also takes back the lease that this object remembers."""
+        lease = self._run.lease_until
+        try:
+            with transaction.atomic():
+                yield
+        except BaseException:
+            self._run.lease_until = lease
+            raise
+
     def _renew(self, found: int) -> None:
-        extend_lease(
-            run=self._run, found=found, fetched=self._fetched, indexed=self._indexed, failed=self._failed
-        )
+        extend_lease(run=self._run, found=found, fetched=self._fetched, indexed=self._indexed, failed=self._failed)
         self._beaten_at = time.monotonic()
 
     def _chunks(self, page: PageRead, language: str, found: int) -> list[Chunk]:

@@ -54,7 +54,7 @@ def _read(source: Source, store: Store, bounds: Bounds) -> None:
         Crawl(fetcher, store, bounds).run(source.url, kind=_KINDS[source.kind])
     elif source.kind in (Source.Kind.FAQ, Source.Kind.TEXT):
         if not store.visited():
-            store.save(_written(source), found=1)
+            store.keep(_written(source), found=1)
     else:
         raise KnowledgeError("kind_unknown", "This kind of source cannot be read yet.")
 

@@ -38,7 +38,7 @@ class Memory:
         if len(self.pages) >= self.stop_after:
             raise RunStopped("cancelled", "This crawl was cancelled.")
 
-    def save(self, page: PageRead, *, found: int) -> None:
+    def keep(self, page: PageRead, *, found: int) -> None:
         assert page.url not in {other.url for other in self.pages}
         self.pages.append(page)
 
