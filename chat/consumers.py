@@ -87,7 +87,7 @@ class VisitorConsumer(LogSocket):
     async def on_resume(self, frame: frames.Resume) -> None:
         await hop(self.schema, actions.note_visitor, conversation_id=self.conversation)
         self.cursors[self.conversation] = frame.seq
-        await self.catch_up(self.conversation)
+        await self.catch_up(self.conversation, with_state=True)
 
     async def tell_desk(self, state: str) -> None:
         """Presence, for every dashboard of the tenant: never stored in the log."""
@@ -169,7 +169,9 @@ class DeskConsumer(LogSocket):
     async def on_resume(self, frame: frames.DeskResume) -> None:
         await hop(self.schema, actions.note_seat, seat_id=self.seat_id)
         if frame.conversation is not None:
-            await self.follow(str(frame.conversation), frame.seq)
+            conversation = str(frame.conversation)
+            await hop(self.schema, delivery.desk_state, self.seat_id, conversation)  # refuses what is not theirs
+            await self.follow(conversation, frame.seq)
 
     async def on_leave(self, frame: frames.DeskLeave) -> None:
         await self.unfollow(str(frame.conversation))
