@@ -13,6 +13,7 @@ import websockets
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
 
+from builtabot.asgi import application
 from tests.cast import Cast, Person
 
 VISITOR, DESK = "/ws/visitor/", "/ws/desk/"
@@ -23,8 +24,6 @@ class Socket:
     """A socket of the ASGI application in this process, as one client sees it."""
 
     def __init__(self, path: str, host: str, *, session_key: str = "", origin: str | None = None) -> None:
-        from builtabot.asgi import application
-
         headers = [(b"host", host.encode())]
         if origin is not None:
             headers.append((b"origin", origin.encode()))
@@ -52,16 +51,30 @@ class Socket:
     async def send(self, type_: str, **fields: Any) -> None:
         await self._link.send_to(text_data=json.dumps({"type": type_, **fields}))
 
-    async def frames(self, quiet_seconds: float = QUIET_SECONDS) -> list[dict[str, Any]]:
-        """What arrives until it has been quiet for a while; a close is `{"type": "close", "code"}`."""
-        found: list[dict[str, Any]] = []
-        while not await self._link.receive_nothing(timeout=quiet_seconds, interval=0.01):
-            event = await self._link.receive_output(timeout=1)
-            if event["type"] == "websocket.close":
-                found.append({"type": "close", "code": event.get("code")})
+    async def answers(self) -> list[dict[str, Any]]:
+        """What the commands sent so far are answered with: up to the error that a nonsense frame gets after
+        them (a socket answers in order), or to the close."""
+        await self.send("nonsense")
+        found = []
+        while (frame := await self._next(10)).get("code") != "bad_frame":
+            found.append(frame)
+            if frame["type"] == "close":
                 break
-            found.append(json.loads(event["text"]))
         return found
+
+    async def overheard(self, quiet_seconds: float = QUIET_SECONDS) -> list[dict[str, Any]]:
+        """What comes unasked, until it has been quiet for a while."""
+        found = []
+        while not await self._link.receive_nothing(timeout=quiet_seconds, interval=0.01):
+            found.append(await self._next(1))
+        return found
+
+    async def _next(self, seconds: float) -> dict[str, Any]:
+        event = await self._link.receive_output(timeout=seconds)
+        if event["type"] == "websocket.close":
+            return {"type": "close", "code": event.get("code")}
+        frame: dict[str, Any] = json.loads(event["text"])
+        return frame
 
 
 @asynccontextmanager

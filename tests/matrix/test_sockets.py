@@ -65,7 +65,7 @@ async def test_a_visitors_token_reads_its_own_log_only(three: Tenants) -> None:
         for thread, other in ((cast.thread, cast.other_thread), (cast.other_thread, cast.thread)):
             async with Socket.of_visitor(cast) as socket:
                 await socket.send("hello", v=1, token=thread.token)
-                found = await socket.frames()
+                found = await socket.answers()
             assert thread.marker in json.dumps(found)
             assert "Note on" not in json.dumps(found)
             assert_own_only(found, [other.marker], three, cast)
@@ -77,7 +77,7 @@ async def test_another_tenants_token_is_as_good_as_none(three: Tenants) -> None:
         for token in ("x" * 43, *(other.thread.token for other in three.others(cast))):
             async with Socket.of_visitor(cast) as socket:
                 await socket.send("hello", v=1, token=token)
-                answers.append(await socket.frames())
+                answers.append(await socket.answers())
         assert answers[0] == answers[1] == answers[2]
         assert [frame["type"] for frame in answers[0]] == ["error", "close"]
         assert answers[0][1]["code"] == 4401
@@ -93,9 +93,9 @@ async def test_a_visitors_command_stays_in_its_own_conversation(name: str, three
     async with Socket.of_visitor(cast) as mine, Socket.of_visitor(three.b) as theirs:
         await mine.send("hello", v=1, token=cast.thread.token)
         await theirs.send("hello", v=1, token=three.b.thread.token)
-        await mine.frames(), await theirs.frames()
+        await mine.answers(), await theirs.answers()
         await mine.send(name, **filled(VISITOR_COMMANDS[name]))
-        heard, overheard = await mine.frames(), await theirs.frames()
+        heard, overheard = await mine.answers(), await theirs.overheard()
     after = await hop(PUBLIC, fingerprints, three)
     assert not [frame for frame in heard if frame["type"] == "error"], heard
     assert_own_only(heard, [cast.other_thread.marker], three, cast)
@@ -115,19 +115,19 @@ async def test_a_desks_command_takes_no_id_of_another_tenant(name: str, three: T
     socket = await hop(PUBLIC, Socket.of_desk, cast, cast.agent)
     async with socket as desk:
         await desk.send("hello", v=1)
-        assert [frame["type"] for frame in await desk.frames()][0] == "hello"
+        assert (await desk.answers())[0]["type"] == "hello"
         before = await hop(PUBLIC, fingerprints, three)
         answers = []
         same = {"client_id": str(uuid4())} if "client_id" in cls.model_fields else {}
         for conversation in (fillers.MISSING_UUID, *(str(o.thread.conversation_id) for o in three.others(cast))):
             await desk.send(name, **filled(cls, conversation=conversation, **fill, **same))
-            answers.append(await desk.frames())
+            answers.append(await desk.answers())
         assert answers[0] == answers[1] == answers[2]
         assert await hop(PUBLIC, fingerprints, three) == before
         await desk.send("resume", conversation=str(cast.thread.conversation_id), seq=0)
-        opened = await desk.frames()
+        opened = await desk.answers()
         await desk.send(name, **filled(cls, conversation=str(cast.thread.conversation_id), **fill))
-        heard = await desk.frames()
+        heard = await desk.answers()
     assert cast.thread.marker in json.dumps(opened)
     assert not [frame for frame in heard if frame["type"] == "error"], heard
     assert_own_only(opened + heard, [cast.other_thread.marker], three, cast)
@@ -149,7 +149,7 @@ async def test_a_desk_opens_for_its_own_hosts_session_only(three: Tenants) -> No
     ):
         async with Socket(DESK, cast.http_host, session_key=key, origin=origin) as desk:
             await desk.send("hello", v=1)
-            found = await desk.frames()
+            found = await desk.answers()
         assert ([frame["code"] for frame in found if frame["type"] == "close"] or [None]) == [code], found
 
 
@@ -168,10 +168,10 @@ async def test_news_of_one_tenant_reach_no_other_desk(three: Tenants) -> None:
     async with desks[0] as mine, desks[1] as theirs, desks[2] as third, Socket.of_visitor(three.a) as visitor:
         for desk in (mine, theirs, third):
             await desk.send("hello", v=1)
-            await desk.frames()
+            await desk.answers()
         await visitor.send("hello", v=1, token=three.a.thread.token)
         await visitor.send("message.send", client_id=str(uuid4()), text="Is anybody there?")
-        heard = await mine.frames()
+        heard = await mine.overheard(0.5)
         assert str(three.a.thread.conversation_id) in json.dumps(heard)
-        assert await theirs.frames() == []
-        assert await third.frames() == []
+        assert await theirs.overheard() == []
+        assert await third.overheard() == []
