@@ -37,6 +37,7 @@ class HealthMiddleware:
             body = {"ready": False, "missing": missing} if missing else {"ready": True}
             response = JsonResponse(body, status=503 if missing else 200)
             response.headers["Cache-Control"] = "no-store"
+            vars(response)["_has_been_logged"] = True  # "not yet" is an answer here, not an error
             return response
         return self.get_response(request)
 

@@ -103,9 +103,7 @@ def seat_required(*roles: str) -> Callable[[View[P]], View[P]]:
             if request.seat is None:
                 return refuse(request, "no_seat", f"You have no seat at {request.tenant.name}.")
             if roles and request.seat.role not in roles:
-                return refuse(
-                    request, "not_allowed", f"Your role, {request.seat.role}, does not include this."
-                )
+                return refuse(request, "not_allowed", f"Your role, {request.seat.role}, does not include this.")
             return view(request, *args, **kwargs)
 
         return guarded

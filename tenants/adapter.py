@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-from smtplib import SMTPException
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
-from tenants.access import SESSION_TENANT
+from tenants.access import SESSION_TENANT, TenantRequest
 
 log = logging.getLogger(__name__)
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class AccountAdapter(DefaultAccountAdapter):
     """Sign-ins on the public host are good there and nowhere else."""
 
-    def login(self, request: HttpRequest, user: Any) -> None:
+    def login(self, request: TenantRequest, user: Any) -> None:
         super().login(request, user)
-        request.session[SESSION_TENANT] = request.tenant.pk  # type: ignore[attr-defined]
+        request.session[SESSION_TENANT] = request.tenant.pk
 
     def get_signup_redirect_url(self, request: HttpRequest) -> str:
         return "/go/?next=/setup/"
@@ -30,7 +29,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         try:
             super().send_mail(template_prefix, email, context)
-        except (SMTPException, OSError):
+        except OSError:  # SMTP's own errors are of this kind
             # The account stands without the confirmation; a password link that was not sent must be said.
             if not template_prefix.startswith("account/email/email_confirmation"):
                 raise

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from allauth.account.forms import SignupForm
+from allauth.core import context
 from django import forms
 from django.conf import settings
 from django.db import transaction
@@ -20,10 +21,10 @@ _TRIES = 5
 
 def is_taken(address: str) -> bool:
     """Whether a tenant answers at this address already."""
-    return Domain.objects.filter(domain=f"{address}.{settings.BASE_DOMAIN}").exists()
+    return bool(Domain.objects.filter(domain=f"{address}.{settings.BASE_DOMAIN}").exists())
 
 
-class SignUpForm(SignupForm):  # type: ignore[misc]
+class SignUpForm(SignupForm):
     """Business, name, e-mail, password. An empty address is made from the business's name."""
 
     field_order = ("business", "address", "name", "email", "password1")
@@ -38,6 +39,8 @@ class SignUpForm(SignupForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["email"].label = "Work e-mail"
+        if context.request.method == "GET":  # the front page's form brings the name along
+            self.fields["business"].initial = context.request.GET.get("business", "")[:80]
 
     @property
     def base_domain(self) -> str:

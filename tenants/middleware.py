@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -49,9 +50,10 @@ class SeatMiddleware:
         if settings.SESSION_COOKIE_NAME not in request.COOKIES:
             return self.get_response(request)
         signed_in = request.user
-        request.user = SimpleLazyObject(  # type: ignore[assignment]
+        person: Any = SimpleLazyObject(
             lambda: signed_in if request.session.get(SESSION_TENANT) == request.tenant.pk else AnonymousUser()
         )
+        request.user = person
         if request.tenant.schema_name != PUBLIC and request.user.is_authenticated:
             request.seat = seat_of(request.user.pk)
         return self.get_response(request)

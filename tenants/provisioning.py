@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 import secrets
 import shutil
@@ -184,8 +183,7 @@ def _dump(pg_dump: Path) -> str:
     given["PGDATABASE"] = str(connection.settings_dict["NAME"])
     given |= {f"PG{key.upper()}": str(v) for key, v in database["OPTIONS"].items() if key.startswith("ssl")}
     command = [str(pg_dump), "-n", TEMPLATE_SCHEMA, "--inserts", "--no-owner", "--no-privileges"]
-    environment = {**os.environ, **given}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)  # noqa: S603
+    run = subprocess.run(command, env={"LC_ALL": "C", **given}, capture_output=True, text=True, timeout=60)  # noqa: S603
     if run.returncode != 0:
         raise RuntimeError(f"pg_dump failed: {run.stderr.strip()[-500:]}")
     return _statements(run.stdout)

@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 @shared_task(name="tenants.sweep_due")
 def sweep_due() -> None:
     """Send the tasks of all notes that have come due."""
-    _in_public(actions.sweep_due, send=_send)
+    _in_public(due.sweep, send=_send)
 
 
 @shared_task(name="tenants.settle_due")
 def settle_due(schema: str, receipt_kind: str) -> None:
     """Runs after a swept task has succeeded."""
-    _in_public(actions.settle, schema=schema, receipt_kind=receipt_kind)
+    _in_public(due.settle, schema=schema, receipt_kind=receipt_kind)
 
 
 @shared_task(name="tenants.beat")
@@ -41,7 +41,7 @@ def _send(schema: str, kind: str, receipt_kind: str) -> bool:
         log.error("no task is bound to work of kind %s", kind)
         return False
     # Copies that a stuck queue holds back turn stale: the receipt sends a new one by then.
-    task.apply_async((schema,), link=settle_due.si(schema, receipt_kind), expires=actions.RESEND_SECONDS)
+    task.apply_async((schema,), link=settle_due.si(schema, receipt_kind), expires=due.RESEND_SECONDS)
     return True
 
 

@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from tenants import provisioning
 from tenants.models import Domain, Tenant
-from tenants.schema import PUBLIC
+from tenants.schema import PUBLIC, run_in
 
 
 class Command(BaseCommand):
@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with provisioning.exclusively():
-            if _public_lags():
+            if run_in(PUBLIC, _public_lags):
                 call_command("migrate_schemas", shared=True, interactive=False, verbosity=0)
             _ensure_public_tenant()
             migrated = provisioning.migrate_all()
@@ -30,7 +30,6 @@ class Command(BaseCommand):
 
 
 def _public_lags() -> bool:
-    connection.set_schema_to_public()  # type: ignore[attr-defined]
     executor = MigrationExecutor(connection)
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 

@@ -13,6 +13,7 @@ from django.db import transaction
 from builtabot.demo.business import BUSINESS, HELP_NAME, HOURS, PEOPLE, PROJECT
 from knowledge import actions as knowledge
 from knowledge.models import CrawlRun, Source
+from knowledge.policies import OPEN
 from livesupport.models import OpeningHours
 from tenants import actions
 from tenants.models import Domain, Tenant, User
@@ -98,7 +99,7 @@ def _source(project: Project, url: str) -> Source:
         source.url = url
         source.save(update_fields=["url"])
         # No worker runs while the demo is seeded: an open reading of the old address is nobody's.
-        source.runs.filter(state__in=knowledge.OPEN).update(state=CrawlRun.State.CANCELLED)
+        source.runs.filter(state__in=OPEN).update(state=CrawlRun.State.CANCELLED)
     return source
 
 
