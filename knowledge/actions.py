@@ -14,7 +14,7 @@ from knowledge.events import CrawlFinished, CrawlQueued
 from knowledge.models import Chunk, CrawlRun, Document, Source
 from knowledge.policies import OPEN, claimable, is_open, may_move
 from knowledge.targets import parse
-from tenants.actions import due
+from tenants import due
 from tenants.events import publish
 from tenants.workspace.models import Project
 
@@ -47,7 +47,7 @@ def start_crawl(*, source: Source) -> CrawlRun:
             return open_run
         run = CrawlRun.objects.create(source=source)
         publish(CrawlQueued(run.pk, source.pk, source.project_id))
-        due(CRAWLS, timezone.now())
+        due.note(CRAWLS, timezone.now())
         return run
 
 
@@ -79,7 +79,7 @@ def claim_crawl(*, run_id: int | None = None) -> CrawlRun | None:
         run.started_at = run.started_at or now
         run.lease_until = now + timedelta(seconds=LEASE_SECONDS)
         run.save(update_fields=["state", "started_at", "lease_until"])
-        due(CRAWLS, run.lease_until)
+        due.note(CRAWLS, run.lease_until)
         return run
 
 
@@ -101,9 +101,9 @@ def note_open_crawls() -> None:
         waiting = CrawlRun.objects.filter(state__in=OPEN)
         next_end = waiting.exclude(lease_until=None).order_by("lease_until").first()
         if waiting.filter(state=State.QUEUED).exists():
-            due(CRAWLS, timezone.now())
+            due.note(CRAWLS, timezone.now())
         elif next_end and next_end.lease_until:
-            due(CRAWLS, next_end.lease_until)
+            due.note(CRAWLS, next_end.lease_until)
 
 
 def finish_crawl(*, run: CrawlRun) -> CrawlRun:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from chat.events import ContactLeft, HandoffRequested, SeatSeen
 from livesupport.actions import keep_lead, note_seen
 from livesupport.waiting import LOOK_EVERY
-from tenants.actions import due
+from tenants import due
 
 WAITING = "waiting"
 
@@ -28,4 +28,4 @@ def on_contact_left(event: ContactLeft) -> None:
 def on_handoff_requested(event: HandoffRequested) -> None:
     """Somebody waits: look again soon, so that no conversation rots in a queue that nobody watches."""
     if event.reachable:
-        due(WAITING, timezone.now() + LOOK_EVERY)
+        due.note(WAITING, timezone.now() + LOOK_EVERY)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from livesupport.actions import give_up_waiting
 from livesupport.listeners import WAITING
 from livesupport.waiting import LOOK_EVERY
-from tenants.actions import due
+from tenants import due
 from tenants.schema import TenantTask
 
 
@@ -16,4 +16,4 @@ from tenants.schema import TenantTask
 def watch_waiting() -> None:
     """Give up on handoffs nobody takes; come back while any still wait."""
     if give_up_waiting():
-        due(WAITING, timezone.now() + LOOK_EVERY)
+        due.note(WAITING, timezone.now() + LOOK_EVERY)

@@ -11,7 +11,7 @@ from chat.actions.ownership import end_episode, open_handoff
 from chat.actions.turns import conversation_idle_minutes
 from chat.log import lock
 from chat.models import Conversation, Episode, Message
-from tenants.actions import due
+from tenants import due
 
 
 def outcome_of(*, rating: int | None, standing: bool, last_outcome: str) -> str:
@@ -32,7 +32,7 @@ def end_idle_episodes() -> int:
         ended += _end(episode.conversation_id, episode.pk, limit)
     with transaction.atomic():
         if (oldest := open_ones.order_by("last_message_at").first()) is not None:
-            due(
+            due.note(
                 "episodes", oldest.last_message_at + timedelta(minutes=conversation_idle_minutes(), seconds=5)
             )
     return ended

@@ -14,7 +14,7 @@ from chat.actions.ownership import hand_over
 from chat.events import AnswerGiven, TurnQueued
 from chat.log import AI, Entry, append, lock
 from chat.models import Conversation, Handoff, Message, Turn
-from tenants.actions import due
+from tenants import due
 from tenants.events import publish
 
 LEASE = timedelta(seconds=30)
@@ -42,7 +42,7 @@ def queue_turn(conversation: Conversation, message: Message) -> Turn:
         state=Turn.State.DROPPED, finished_at=now
     )
     turn = Turn.objects.create(conversation=conversation, message=message, epoch=conversation.epoch)
-    due("turn", now + timedelta(seconds=5))
+    due.note("turn", now + timedelta(seconds=5))
     publish(TurnQueued(turn.pk))
     return turn
 
@@ -59,7 +59,7 @@ def begin_turn(*, turn_id: int) -> Job | None:
         return None
     turn = Turn.objects.select_related("message", "conversation__project").get(pk=turn_id)
     with transaction.atomic():
-        due("turn", now + LEASE)
+        due.note("turn", now + LEASE)
     conversation = turn.conversation
     if conversation.owner != Conversation.Owner.AI or conversation.epoch != turn.epoch:
         drop_turn(turn_id=turn_id)
@@ -137,7 +137,7 @@ def answer_turn(*, turn_id: int, text: str, outcome: str, citations: list[dict[s
         message = append(conversation, AI, Entry(text=text, data=data), episode=turn.message.episode)
         _finish(turn, Turn.State.DONE)
         _publish_answer(turn, message, outcome, conversation.is_test)
-        due("episodes", timezone.now() + timedelta(minutes=conversation_idle_minutes()))
+        due.note("episodes", timezone.now() + timedelta(minutes=conversation_idle_minutes()))
     return message
 
 
@@ -184,7 +184,7 @@ def sweep_turns() -> list[int]:
     now = timezone.now()
     with transaction.atomic():
         if Turn.objects.filter(state__in=[Turn.State.QUEUED, Turn.State.RUNNING]).exists():
-            due("turn", now + timedelta(seconds=5))
+            due.note("turn", now + timedelta(seconds=5))
     free = Q(state=Turn.State.QUEUED, queued_at__lt=now - timedelta(seconds=2))
     free |= Q(state=Turn.State.RUNNING, lease_until__lt=now)
     return list(Turn.objects.filter(free).order_by("pk").values_list("pk", flat=True)[:200])
