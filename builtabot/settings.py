@@ -211,6 +211,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "chat"
+CELERY_TASK_ROUTES = {"knowledge.*": {"queue": "index"}}  # chat and indexing share neither queue nor worker
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "tenants.sweep_due", "schedule": 3.0, "options": {"queue": "chat", "expires": 10}},

@@ -8,20 +8,20 @@ from chat import actions, turns
 from tenants.schema import TenantTask, current_schema
 
 
-@shared_task(base=TenantTask, name="chat.run_turn", queue="chat")
+@shared_task(base=TenantTask, name="chat.run_turn")
 def run_turn(turn_id: int) -> None:
     """Answer one visitor message."""
     turns.run(turn_id)
 
 
-@shared_task(base=TenantTask, name="chat.sweep_turns", queue="chat")
+@shared_task(base=TenantTask, name="chat.sweep_turns")
 def sweep_turns() -> None:
     """Wake workers for turns whose nudge or worker was lost."""
     for turn_id in actions.sweep_turns():
         run_turn.delay(current_schema(), turn_id)
 
 
-@shared_task(base=TenantTask, name="chat.end_idle_episodes", queue="chat")
+@shared_task(base=TenantTask, name="chat.end_idle_episodes")
 def end_idle_episodes() -> None:
     """End episodes in which nobody said anything for the idle time."""
     actions.end_idle_episodes()

@@ -8,13 +8,13 @@ from knowledge.crawl.work import work_off
 from tenants.schema import TenantTask
 
 
-@shared_task(base=TenantTask, name="knowledge.run_crawl", queue="index")
+@shared_task(base=TenantTask, name="knowledge.run_crawl")
 def run_crawl(run_id: int) -> None:
     """See one run through; does nothing if another worker holds it or it has ended."""
     work_off(run_id=run_id)
 
 
-@shared_task(base=TenantTask, name="knowledge.sweep_crawls", queue="index")
+@shared_task(base=TenantTask, name="knowledge.sweep_crawls")
 def sweep_crawls() -> None:
     """See through whatever runs the tenant has waiting or abandoned (the sweep's entry)."""
     work_off()

@@ -12,7 +12,7 @@ from tenants import due
 from tenants.schema import TenantTask
 
 
-@shared_task(base=TenantTask, name="livesupport.watch_waiting", queue="chat")
+@shared_task(base=TenantTask, name="livesupport.watch_waiting")
 def watch_waiting() -> None:
     """Give up on handoffs nobody takes; come back while any still wait."""
     if give_up_waiting():
