@@ -74,10 +74,14 @@ class ProjectForm(forms.ModelForm[Project]):
         help_text="Sites that may show the widget, one a line, like https://shop.example. Empty: any site.",
     )
     language = forms.ChoiceField(
-        choices=_languages, widget=UnfoldAdminSelectWidget, help_text="Used when a visitor's language is unknown."
+        choices=_languages,
+        initial="en",
+        widget=UnfoldAdminSelectWidget,
+        help_text="Used when a visitor's language is unknown.",
     )
     timezone = forms.ChoiceField(
         choices=lambda: [(name, name.replace("_", " ")) for name in sorted(available_timezones())],
+        initial="UTC",
         widget=UnfoldAdminSelectWidget,
         help_text="Opening hours, and the days in Insights, are in this time zone.",
     )
