@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import include, path
+
+from insights.setup import setup
 from tenants.workspace.admin import workspace_site
 
 
@@ -18,5 +20,6 @@ urlpatterns = [
     path("", include("chat.urls")),
     path("live/", include("livesupport.urls")),
     path("insights/", include("insights.urls")),
+    path("setup/", setup, name="setup"),
     path("admin/", workspace_site.urls),
 ]
