@@ -19,6 +19,7 @@ from livesupport.models import Lead
 from livesupport.queue import OUTCOME_PILLS, TRIGGER_PILLS, Pill
 
 SAID_SHOWN = 4
+_ASKED = frozenset({Handoff.Trigger.REQUEST, Handoff.Trigger.KEYWORD, Handoff.Trigger.BUTTON})
 PASSAGES_SHOWN = 5
 PAGES_SHOWN = 6
 
@@ -71,6 +72,11 @@ class Card:
     earlier: list[Earlier] = field(default_factory=list)
 
     @property
+    def asked_for_person(self) -> bool:
+        """Whether it came because they wanted a person, answered or not."""
+        return self.handoff is not None and self.handoff.trigger in _ASKED
+
+    @property
     def is_weak(self) -> bool:
         """Whether the best evidence stays below what the project asks for."""
         return self.confidence is not None and self.confidence < self.threshold
@@ -85,7 +91,7 @@ def card(conversation: Conversation) -> Card:
         conversation=conversation,
         handoff=handoff,
         pill=TRIGGER_PILLS[Handoff.Trigger(handoff.trigger)] if handoff else None,
-        question=handoff.question if handoff else "",
+        question=_question(handoff) if handoff else "",
         in_queue=_in_queue(handoff),
         confidence=_number(evidence.get("confidence")),
         threshold=conversation.project.evidence_threshold,
@@ -95,6 +101,18 @@ def card(conversation: Conversation) -> Card:
         leads=list(Lead.objects.filter(conversation=conversation).order_by("-pk")[:3]),
         earlier=_earlier(conversation),
     )
+
+
+def _question(handoff: Handoff) -> str:
+    """The words that stayed unanswered: of somebody who asked for a person, what they had asked before that."""
+    if handoff.trigger not in _ASKED:
+        return handoff.question
+    said = Message.objects.filter(
+        episode=handoff.episode_id, sender="visitor", kind=Message.Kind.TEXT, created_at__lte=handoff.requested_at
+    )
+    if handoff.trigger != Handoff.Trigger.BUTTON:
+        said = said.exclude(text=handoff.question)
+    return said.order_by("-seq").values_list("text", flat=True).first() or ""
 
 
 def _evidence(episode: Episode | None, handoff: Handoff | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from django.db.models import Count, IntegerField, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Count, IntegerField, OuterRef, Prefetch, Q, Subquery, TextField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -142,10 +142,10 @@ def with_details(conversations: ConversationQuerySet) -> ConversationQuerySet:
         conversations.select_related("visitor", "project", "holder")
         .prefetch_related(Prefetch("handoffs", queryset=handoffs, to_attr="open_handoffs"))
         .annotate(
-            last_text=Coalesce(Subquery(texts.values("text")[:1]), ""),
-            last_sender=Coalesce(Subquery(texts.values("sender")[:1]), ""),
+            last_text=Coalesce(Subquery(texts.values("text")[:1]), Value(""), output_field=TextField()),
+            last_sender=Coalesce(Subquery(texts.values("sender")[:1]), Value(""), output_field=TextField()),
             last_seat=Subquery(texts.values("seat_id")[:1]),
-            unread=Coalesce(Subquery(unread, output_field=IntegerField()), 0),
+            unread=Coalesce(Subquery(unread, output_field=IntegerField()), Value(0)),
         )
     )
 
@@ -222,7 +222,7 @@ def resolved_groups(seat: Seat, now: datetime) -> list[Group]:
     first = asked.order_by("seq").values("text")[:1]
     rows = []
     episode: Any
-    for episode in ended.annotate(first_text=Coalesce(Subquery(first), ""))[:MOST_FOUND]:
+    for episode in ended.annotate(first_text=Coalesce(Subquery(first), Value(""), output_field=TextField()))[:MOST_FOUND]:
         conversation = episode.conversation
         pill = OUTCOME_PILLS.get(Episode.Outcome(episode.outcome), Pill("check", "Ended"))
         if episode.outcome == Episode.Outcome.PEOPLE and episode.resolved_by:

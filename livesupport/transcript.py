@@ -71,7 +71,7 @@ def transcript(conversation: Conversation, seat: Seat, *, whole: bool = False) -
         entries += page
         seen = page[-1]["seq"]
     own = set(Message.objects.filter(conversation=conversation, seat=seat).values_list("seq", flat=True))
-    view = _View(own, conversation.visitor_seen_seq)
+    view = _View(own, conversation.visitor_seen_seq, _initials(conversation.visitor.name or "V"))
     changes = {entry["target"]: entry for entry in entries if entry["target"]}
     lines: list[Line] = []
     for entry in entries:
@@ -82,10 +82,11 @@ def transcript(conversation: Conversation, seat: Seat, *, whole: bool = False) -
 
 @dataclass(frozen=True)
 class _View:
-    """Whose eyes read: the seqs they wrote, and how far the visitor has read."""
+    """Whose eyes read: the seqs they wrote; how far the visitor has read, and their avatar."""
 
     own: set[int]
     visitor_seen: int
+    visitor_initials: str
 
 
 def _lines(entry: Entry, change: Entry | None, view: _View) -> list[Line]:
@@ -111,7 +112,7 @@ def _said(entry: Entry, change: Entry | None, view: _View) -> Line:
         at=_time(entry),
         html=rich(text, links=hosts) if by_ai else plain(text),
         mine=entry["seq"] in view.own,
-        initials=_initials(entry["name"]),
+        initials=view.visitor_initials if entry["sender"] == "visitor" else _initials(entry["name"]),
         seen=view.visitor_seen >= entry["seq"],
         edited=bool(change) and bool(text),
         erased=not text,

@@ -60,7 +60,9 @@ function adopt(child, source) {
 
 /** @param {Element} target @param {Element} node @param {Element | null} after */
 function place(target, node, after) {
-  const next = after ? after.nextElementSibling : target.firstElementChild;
+  let next = after ? after.nextElementSibling : target.firstElementChild;
+  // Moving a node takes its focus away: what the page itself put in between is stepped over instead.
+  while (next && next !== node && !next.hasAttribute("data-key")) next = next.nextElementSibling;
   if (next !== node) target.insertBefore(node, next);
 }
 

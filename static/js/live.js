@@ -4,12 +4,13 @@
 
 import { bindBell, ring } from "./live-alerts.js";
 import { clockTime, drawScores, localTimes, runClocks, setServerTime, tick } from "./live-clock.js";
-import { bindComposer, field, problem, restoreDraft, writeAs } from "./live-compose.js";
-import { calmly, partial, post, Refused } from "./live-http.js";
+import { bindComposer, field, restoreDraft } from "./live-compose.js";
+import { act, bindDeeds, claim, deed, toggleAvailability } from "./live-deeds.js";
+import { calmly, partial, Refused } from "./live-http.js";
 import { bindKeys } from "./live-keys.js";
 import { dropStreamBefore, growing, markStored, resetLog, settleTail, showPending, showTyping, streamed, toNewest } from "./live-log.js";
 import { keepDraft, Outbox } from "./live-outbox.js";
-import { find, opened, openedId, pattern, say, showPane, toast, write } from "./live-page.js";
+import { find, opened, openedId, pattern, say, showPane, write } from "./live-page.js";
 import { parse, patch, remember } from "./live-patch.js";
 import { Desk } from "./live-socket.js";
 
@@ -23,7 +24,8 @@ let tab = /** @type {HTMLElement | null} */ (find("[data-list]"))?.dataset.tab ?
 let query = /** @type {HTMLElement | null} */ (find("[data-list]"))?.dataset.query ?? "";
 let whole = false;
 let offlineSince = "";
-let opening = 0;
+/** The conversation that should be open; the page may still be fetching it. */
+let wanted = openedId();
 
 /* -- What is shown ------------------------------------------------------------------------------------------------ */
 
@@ -35,10 +37,10 @@ function dress(root) {
 }
 
 const refreshQueue = calmly(async () => {
-  const wanted = new URLSearchParams({ tab, c: openedId() });
-  if (query) wanted.set("q", query);
+  const asking = new URLSearchParams({ tab, c: wanted });
+  if (query) asking.set("q", query);
   const asked = `${tab} ${query}`;
-  const fresh = await safely(() => partial(`/live/queue/?${wanted}`));
+  const fresh = await safely(() => partial(`/live/queue/?${asking}`));
   if (fresh === null || asked !== `${tab} ${query}`) return;
   patch(queueBody, parse(fresh));
   dress(queueBody);
@@ -46,20 +48,21 @@ const refreshQueue = calmly(async () => {
   showCounts();
 }, 120);
 
-const refreshOpened = calmly(async () => { const id = openedId(); if (id) await load(id); }, 60);
+const refreshOpened = calmly(async () => { if (wanted) await load(wanted); }, 60);
 
-/** @param {string} id */
+/** Fetch a conversation and its card. @param {string} id @returns {Promise<boolean>} whether it is shown now */
 async function load(id) {
   const fresh = await safely(() => Promise.all([partial(`/live/c/${id}/${whole ? "?whole" : ""}`), partial(`/live/c/${id}/card/`)]));
-  if (fresh === null || (openedId() && openedId() !== id)) return false;
-  const [log, card] = fresh, mode = opened()?.dataset.mode, text = field()?.value ?? "";
+  if (fresh === null || wanted !== id) return false;
+  const [log, card] = fresh, mode = opened()?.dataset.mode, text = field()?.value ?? "", isNew = openedId() !== id;
   growing(() => patch(convo, parse(log)));
   patch(side, parse(card));
   dress(convo);
   dress(side);
   dropStreamBefore(Number(opened()?.dataset.epoch ?? 0));
   settleTail();
-  if (mode && mode !== opened()?.dataset.mode) changedHands(text);
+  if (isNew) began();
+  else if (mode && mode !== opened()?.dataset.mode) changedHands(text);
   markSeen();
   return true;
 }
@@ -88,9 +91,8 @@ function showCounts() {
 }
 
 function markOpened() {
-  const id = openedId();
   for (const row of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("a.q[data-row]"))) {
-    if (row.dataset.row === id) row.setAttribute("aria-current", "true");
+    if (row.dataset.row === wanted) row.setAttribute("aria-current", "true");
     else row.removeAttribute("aria-current");
   }
 }
@@ -112,33 +114,28 @@ async function safely(work) {
 
 /** @param {string} id @param {{focus?: boolean, remember?: boolean}} [how] */
 async function open(id, { focus = false, remember: push = true } = {}) {
-  const before = openedId(), turn = ++opening;
+  const before = wanted;
   if (push && id !== before) history.pushState({ c: id }, "", address(id));
+  wanted = id;
   showPane("convo");
-  if (id === before) { if (focus) /** @type {HTMLElement | null} */ (find("[data-scroll]"))?.focus(); return; }
-  if (before) desk.send({ type: "leave", conversation: before });
-  whole = false;
-  convo.replaceChildren();
-  side.replaceChildren();
-  for (const row of document.querySelectorAll("a.q[data-row]")) row.toggleAttribute("aria-current", false);
-  /** @type {HTMLElement | null} */ (find(`a.q[data-row="${id}"]`))?.setAttribute("aria-current", "true");
-  const late = setTimeout(() => { if (turn === opening && !openedId()) convo.replaceChildren(pattern("skeleton")); }, 300);
-  const there = await load(id);
-  clearTimeout(late);
-  if (turn !== opening) return;
-  find(".skeletons", convo)?.remove();
-  if (!there) { closeOpened(); return; }
-  began();
-  if (focus) /** @type {HTMLElement | null} */ (find("[data-scroll]"))?.focus({ preventScroll: true });
+  if (id !== before) {
+    if (before) desk.send({ type: "leave", conversation: before });
+    whole = false;
+    convo.replaceChildren();
+    side.replaceChildren();
+    markOpened();
+    setTimeout(() => { if (wanted === id && !convo.firstElementChild) convo.replaceChildren(pattern("skeleton")); }, 300);
+    await load(id);
+  }
+  if (focus && openedId() === id) /** @type {HTMLElement | null} */ (find("[data-scroll]"))?.focus({ preventScroll: true });
 }
 
 /** The conversation in the page is new to it: from the first paint, or just opened. */
 function began() {
+  find(".skeletons", convo)?.remove();
   resetLog();
   toNewest();
   restoreDraft();
-  dress(convo);
-  dress(side);
   markOpened();
   for (const item of outbox.of(openedId())) showPending(item, resend);
   follow();
@@ -151,6 +148,7 @@ function follow() {
 }
 
 function closeOpened() {
+  wanted = "";
   convo.replaceChildren();
   side.replaceChildren();
   history.replaceState({}, "", address(""));
@@ -201,108 +199,6 @@ function resend(clientId) {
 }
 
 function flush() { for (const item of outbox.due(Date.now())) transmit(item); }
-
-/** @returns {Promise<boolean>} */
-async function claim() {
-  try {
-    await post(`/live/c/${openedId()}/claim/`);
-  } catch (error) {
-    if (error instanceof Refused && error.code === "already_taken") { lostRace(error.message); return false; }
-    problem(error instanceof Refused ? error.message : "No connection. Your words are kept; try again.");
-    return false;
-  }
-  await load(openedId());
-  refreshQueue();
-  return true;
-}
-
-/** @param {string} sentence who took it, and when */
-async function lostRace(sentence) {
-  const words = field()?.value ?? "";
-  await load(openedId());
-  refreshQueue();
-  const node = pattern("lost");
-  write(node, "[data-lost-words]", sentence);
-  if (!words.trim()) { find(".muted", node)?.remove(); find("[data-keep-note]", node)?.remove(); }
-  find("[data-keep-note]", node)?.addEventListener("click", () => {
-    void send(words, true);
-    keepDraft(openedId(), "");
-    const box = field();
-    if (box) box.value = "";
-    node.remove();
-  });
-  const next = /** @type {HTMLElement | null} */ (find('[data-group="waiting"] [data-row]:not([aria-current])', queueBody));
-  if (next) find("[data-next-waiting]", node)?.addEventListener("click", () => void open(next.dataset.row ?? ""));
-  else find("[data-next-waiting]", node)?.remove();
-  find("[data-key^='form-']", convo)?.before(node);
-}
-
-/* -- Deeds -------------------------------------------------------------------------------------------------------- */
-
-/** @param {string} name */
-async function act(name) {
-  const open = opened(), mode = open?.dataset.mode, button = find(`[data-act="${name}"]`);
-  if (!open || !button) return;
-  for (const menu of document.querySelectorAll("details[data-menu][open]")) menu.removeAttribute("open");
-  if (name === "claim") {
-    if (mode !== "claim") return;
-    button.setAttribute("aria-busy", "true");
-    if (await claim()) { say("Claimed. Your words reach the visitor."); writeAs(false); }
-    button.removeAttribute("aria-busy");
-  } else if (name === "resolve-ask") askResolve();
-  else if (name === "hand-back" || name === "release") {
-    await deed(`/live/c/${open.dataset.conversation}/${name}/`, name === "release" ? "Back in the queue." : "The AI answers again.");
-  }
-}
-
-/** @param {string} url @param {string} said @param {Record<string, string>} [fields] */
-async function deed(url, said, fields) {
-  try {
-    await post(url, fields);
-  } catch (error) {
-    const words = error instanceof Refused ? error.message : "No connection. Nothing was changed.";
-    problem(words);
-    return words;
-  }
-  toast(said);
-  refreshQueue();
-  refreshOpened();
-  return "";
-}
-
-function askResolve() {
-  const dialog = /** @type {HTMLDialogElement} */ (find("[data-resolve-dialog]")), name = opened()?.dataset.name ?? "";
-  write(dialog, "[data-resolve-title]", `Resolve ${name}`);
-  find("[data-resolve-problem]", dialog)?.toggleAttribute("hidden", true);
-  dialog.showModal();
-  /** @type {HTMLElement | null} */ (find("[data-resolve-go]", dialog))?.focus();
-}
-
-function bindResolve() {
-  const dialog = /** @type {HTMLDialogElement} */ (find("[data-resolve-dialog]"));
-  find("[data-resolve-form]", dialog)?.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const note = /** @type {HTMLTextAreaElement} */ (find("[name=note]", dialog));
-    const failed = await deed(`/live/c/${openedId()}/resolve/`, "Resolved.", { note: note.value });
-    const line = /** @type {HTMLElement} */ (find("[data-resolve-problem]", dialog));
-    line.hidden = !failed;
-    line.textContent = failed;
-    if (!failed) { note.value = ""; dialog.close(); }
-  });
-  for (const button of document.querySelectorAll("dialog [data-close]")) {
-    button.addEventListener("click", () => button.closest("dialog")?.close());
-  }
-}
-
-async function toggleAvailability() {
-  const button = /** @type {HTMLElement} */ (find("[data-availability]"));
-  const state = button.dataset.state === "online" ? "away" : "online";
-  try { await post("/live/availability/", { state }); } catch { say("That did not reach us. Try again."); return; }
-  button.dataset.state = state;
-  button.setAttribute("aria-pressed", String(state === "online"));
-  find("[data-availability-dot]", button)?.classList.toggle("live-gone", state === "away");
-  write(button, "[data-availability-words]", state === "online" ? "Online" : "Away");
-}
 
 /* -- The socket --------------------------------------------------------------------------------------------------- */
 
@@ -450,9 +346,9 @@ remember(document);
 dress(document);
 showCounts();
 bind();
-bindResolve();
+bindDeeds({ load, open, send, refreshQueue, refreshOpened });
 bindBell(find("[data-ring]"));
 bindKeys((name) => void act(name));
 bindComposer({ send, typing: (on) => desk.send({ type: "typing.set", conversation: openedId(), on }) });
-if (openedId()) began();
+if (wanted) began();
 desk.connect();
