@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
@@ -14,8 +15,9 @@ http = get_asgi_application()
 from chat.consumers import DeskConsumer, VisitorConsumer  # noqa: E402  (models need the apps ready)
 from tenants.asgi import TenantHostRouter  # noqa: E402
 
-websocket_urlpatterns = [
-    path("ws/visitor/", VisitorConsumer.as_asgi()),
-    path("ws/desk/", DeskConsumer.as_asgi()),
-]
-application = ProtocolTypeRouter({"http": http, "websocket": TenantHostRouter(URLRouter(websocket_urlpatterns))})
+# Django's `path` is typed for views alone; Channels routes applications with it.
+visitor: Any = VisitorConsumer.as_asgi()
+desk: Any = DeskConsumer.as_asgi()
+websocket_urlpatterns: list[Any] = [path("ws/visitor/", visitor), path("ws/desk/", desk)]
+sockets: Any = URLRouter(websocket_urlpatterns)
+application = ProtocolTypeRouter({"http": http, "websocket": TenantHostRouter(sockets)})

@@ -52,12 +52,12 @@ class VisitorConsumer(LogSocket):
         await self.tell({"type": "ack", "client_id": str(frame.client_id), "seq": seq, "at": at})
 
     async def on_lead_submit(self, frame: frames.LeadSubmit) -> None:
-        given = {"email": frame.email, "name": frame.name, "client_id": frame.client_id}
+        given: dict[str, Any] = {"email": frame.email, "name": frame.name, "client_id": frame.client_id}
         ack = await hop(self.schema, actions.leave_contact, conversation_id=self.conversation, **given)
         await self.tell({"type": "ack", "client_id": str(frame.client_id), "seq": ack.seq, "at": ack.at})
 
     async def on_rating_submit(self, frame: frames.RatingSubmit) -> None:
-        given = {"score": frame.score, "comment": frame.comment, "client_id": frame.client_id}
+        given: dict[str, Any] = {"score": frame.score, "comment": frame.comment, "client_id": frame.client_id}
         ack = await hop(self.schema, actions.rate_episode, conversation_id=self.conversation, **given)
         await self.tell({"type": "ack", "client_id": str(frame.client_id), "seq": ack.seq, "at": ack.at})
 
@@ -119,9 +119,9 @@ class DeskConsumer(LogSocket):
 
     async def _admit(self) -> int:
         """The seat behind the host's own session cookie, sent from the host's own page."""
-        if not comes_from_own_page(self.scope):
+        if not comes_from_own_page(self.place):
             raise NotAllowed
-        key, tenant_id = session_key(self.scope), self.scope["tenant_id"]
+        key, tenant_id = session_key(self.place), self.place["tenant_id"]
         seat_id = await hop(self.schema, seat_for_session_key, key, tenant_id)
         if seat_id is None:
             raise NotSignedIn
@@ -141,7 +141,7 @@ class DeskConsumer(LogSocket):
 
     async def on_message_send(self, frame: frames.DeskMessageSend) -> None:
         draft = actions.Draft(frame.text, frame.client_id, frame.note)
-        given = {"conversation_id": frame.conversation, "seat_id": self.seat_id, "draft": draft}
+        given: dict[str, Any] = {"conversation_id": frame.conversation, "seat_id": self.seat_id, "draft": draft}
         ack = await hop(self.schema, actions.post_as_seat, **given)
         shown = {"type": "ack", "client_id": str(frame.client_id), "conversation": str(frame.conversation)}
         await self.tell({**shown, "seq": ack.seq, "at": ack.at})

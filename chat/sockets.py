@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 from collections import defaultdict
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
@@ -30,7 +30,8 @@ class LogSocket(AsyncWebsocketConsumer):
     is_desk: ClassVar[bool] = False
 
     async def connect(self) -> None:
-        self.schema: str = self.scope["schema"]
+        self.place = cast(dict[str, Any], self.scope)  # what tenants.asgi put in
+        self.schema: str = self.place["schema"]
         self.cursors: dict[str, int] = {}
         self.greeted = False
         self._sending = asyncio.Lock()

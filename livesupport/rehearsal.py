@@ -19,11 +19,12 @@ from uuid import uuid4
 import httpx
 from django.db import transaction
 from django.utils import timezone
-from knowledge.search import search
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from chat.actions import rehearsal_pass
 from knowledge.models import Document
+from knowledge.search import search
 from livesupport.errors import RehearsalFailed
 from livesupport.models import Availability
 from tenants.access import open_session
@@ -194,7 +195,7 @@ class Rehearsal:
             f"{scheme}://{self.stage.host}{path}",
             host=host,
             port=int(port or (443 if self.stage.secure else 80)),
-            origin=origin,  # type: ignore[arg-type]  # a NewType of str
+            origin=Origin(origin),
             additional_headers=extra,
             proxy=None,
         )
@@ -261,7 +262,7 @@ def _is_event(name: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def _is_reply(frame: dict[str, Any]) -> bool:
-    return frame["type"] == "message" and frame["sender"] == "agent" and frame["kind"] == "text"
+    return bool(frame["type"] == "message" and frame["sender"] == "agent" and frame["kind"] == "text")
 
 
 def as_json(steps: list[Step], ok: bool) -> str:

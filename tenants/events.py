@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -41,7 +42,7 @@ def publish(event: Event) -> None:
     for listener in _within.get(type(event), ()):
         listener(event)
     for listener in _after.get(type(event), ()):
-        transaction.on_commit(lambda listener=listener: _nudge(schema, listener, event))  # type: ignore[misc]
+        transaction.on_commit(partial(_nudge, schema, listener, event))
 
 
 def _nudge(schema: str, listener: Listener, event: Event) -> None:

@@ -28,13 +28,13 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractUser):
     """A person who signs in. Belongs to no tenant by itself: see Membership."""
 
-    username = None  # type: ignore[assignment]
+    username = None  # type: ignore[assignment]  # AbstractUser has one; we sign in by e-mail
     email = models.EmailField("e-mail address", unique=True)
     name = models.CharField(max_length=120, blank=True)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
-    objects = UserManager()  # type: ignore[misc,assignment]
+    objects = UserManager()  # type: ignore[misc,assignment]  # AbstractUser's manager wants a user name
 
     def __str__(self) -> str:
         return self.email
@@ -67,7 +67,7 @@ class Tenant(TenantMixin):
     auto_drop_schema = False
 
     name = models.CharField(max_length=120)
-    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="tenants")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     trial_ends_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -51,8 +51,10 @@ async def leave(subscriber: Subscriber, group: str) -> None:
 async def tell(group: str, message: dict[str, Any]) -> None:
     """Push from async code. Failures are counted, never raised: the log in Postgres is the truth."""
     global lost
+    layer = get_channel_layer()
+    assert layer is not None, "CHANNEL_LAYERS is always set"  # noqa: S101
     try:
-        await get_channel_layer().group_send(group, message)
+        await layer.group_send(group, message)
     except Exception:  # noqa: BLE001  any broker trouble means the same here
         lost += 1
         log.warning("push lost to %s", group.split(".")[-2:][0])

@@ -28,7 +28,7 @@ _THREADS = ThreadPoolExecutor(max_workers=getattr(settings, "HOP_THREADS", 8), t
 
 def current_schema() -> str:
     """The schema this thread's queries go to now; `public` outside of every tenant."""
-    return str(connection.schema_name)
+    return str(getattr(connection, "schema_name", PUBLIC))
 
 
 def run_in(schema: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -59,7 +59,7 @@ async def hop(schema: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwa
     return result
 
 
-class TenantTask(Task):  # type: ignore[type-arg]
+class TenantTask(Task):  # type: ignore[type-arg]  # generic in its stubs alone
     """Celery base whose first argument is the schema: `task.delay(schema, *ids)`.
 
     The body never sees the schema and cannot forget it. Without one, or with `public`, the task is refused

@@ -50,8 +50,10 @@ def rehearsal_pass(schema: str) -> str:
 
 
 def _is_rehearsal(schema: str, word: str | None) -> bool:
+    if not word:
+        return False
     try:
-        return bool(word) and signing.loads(word, salt=REHEARSAL_SALT, max_age=REHEARSAL_SECONDS) == schema
+        return bool(signing.loads(word, salt=REHEARSAL_SALT, max_age=REHEARSAL_SECONDS) == schema)
     except signing.BadSignature:
         return False
 
@@ -113,7 +115,7 @@ def enter(*, token: str, page: PageView | None = None, language: str = "") -> En
 def note_visitor(*, conversation_id: UUID | str, page: PageView | None = None, away: bool = False) -> None:
     """A sign of life of a visitor's tab, and where it is. Presence is not part of the log."""
     now = timezone.now()
-    Visitor.objects.filter(conversation=conversation_id).update(seen_at=now, is_away=away)
+    Visitor.objects.filter(conversation__pk=conversation_id).update(seen_at=now, is_away=away)
     if page is None:
         return
     with transaction.atomic():

@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=120)),
                 ('trial_ends_at', models.DateTimeField(blank=True, null=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('plan', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='tenants', to='tenants.plan')),
+                ('plan', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.plan')),
             ],
             options={
                 'abstract': False,

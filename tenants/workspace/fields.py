@@ -15,7 +15,7 @@ def _box(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
 
-class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
+class EncryptedTextField(models.TextField[str, str]):
     """Text encrypted with FIELD_ENCRYPTION_KEYS (Fernet; the newest key writes, all read). Not searchable."""
 
     def get_prep_value(self, value: Any) -> Any:

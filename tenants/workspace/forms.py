@@ -44,7 +44,7 @@ class LinesField(forms.CharField):
             raise ValidationError("At most 200 characters a line.")
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return self.to_python(data) != (initial or [])
+        return bool(self.to_python(data) != (initial or []))
 
 
 def site_origin(text: str) -> str:

@@ -117,7 +117,8 @@ def test_the_whole_way_to_a_resolved_episode(tenants: Tenants) -> None:
         actions.post_as_seat(conversation_id=conversation.pk, seat_id=seat.pk, draft=actions.Draft("Hi", uuid4()))
         actions.resolve_conversation(conversation_id=conversation.pk, seat=seat)
         conversation.refresh_from_db()
-        handoff, episode = Handoff.objects.get(conversation=conversation), Episode.objects.get(conversation=conversation)
+        handoff = Handoff.objects.get(conversation=conversation)
+        episode = Episode.objects.get(conversation=conversation)
         events = list(Message.objects.filter(conversation=conversation).order_by("seq").values_list("event", flat=True))
         assert events == ["", "handed_over", "joined", "", "resolved"]
         assert (conversation.owner, episode.outcome, episode.resolved_by) == ("none", "people", seat.name)

@@ -34,7 +34,8 @@ def test_requests_are_found(text: str) -> None:
         "", "?!", "Where is my order?", "My estate agent told me to buy this lamp", "Who works in human resources?",
         "Which user agent do you support?", "Is this a person or a bot?", "Are you a real person?",
         "the agent I spoke to yesterday promised a refund", "no need for a human, just tell me the price",
-        "I don't want to talk to a human", "ich will keinen Menschen sprechen", "不用人工", "Wie lange dauert der Versand?",
+        "I don't want to talk to a human", "ich will keinen Menschen sprechen", "不用人工",
+        "Wie lange dauert der Versand?",
         "Is it safe for humans?", "How many persons fit at the table?",
     ],
 )  # fmt: skip

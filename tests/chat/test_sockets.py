@@ -147,7 +147,7 @@ async def test_the_desk_wants_a_session_of_this_host_sent_from_this_hosts_page(
         " ", "null", "[]", "{}", "not json", '{"type": "nope"}', '{"type": "message.send"}',
         '{"type": "message.send", "client_id": "x", "text": "a"}',
         '{"type": "message.send", "client_id": "7b0a2d2e-8d3f-4a44-9c5c-1f1d1f4f0c11", "text": 5}',
-        '{"type": "message.send", "client_id": "7b0a2d2e-8d3f-4a44-9c5c-1f1d1f4f0c11", "text": "a", "conversation": "x"}',
+        '{"type": "message.send", "client_id": "7b0a2d2e-8d3f-4a44-9c5c-1f1d1f4f0c11", "text": "a", "by": 1}',
         '{"type": "typing.set", "on": "yes"}', '{"type": "resume", "seq": -1}', '{"type": "resume", "seq": 1e9}',
         '{"type": "rating.submit", "client_id": "7b0a2d2e-8d3f-4a44-9c5c-1f1d1f4f0c11", "score": 6}',
         '{"type": "hello", "v": 1, "token": "again"}', '{"type": "leave", "conversation": "x"}',
