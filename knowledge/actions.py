@@ -15,6 +15,7 @@ from knowledge.models import Chunk, CrawlRun, Document, Source
 from knowledge.policies import OPEN, claimable, is_open, may_move
 from knowledge.targets import parse
 from tenants import due
+from tenants.actions import beat
 from tenants.events import publish
 from tenants.workspace.models import Project
 
@@ -93,6 +94,7 @@ def extend_lease(*, run: CrawlRun, **progress: int) -> None:
     if not held.update(lease_until=until, **progress):
         raise RunStopped("lease_lost", "Another worker has taken this crawl over.")
     run.lease_until = until
+    beat("index")  # a long reading holds the queue's thread, and with it the queue's own sign of life
 
 
 def note_open_crawls() -> None:
