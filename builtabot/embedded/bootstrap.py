@@ -85,7 +85,7 @@ def install(requirements: str) -> None:
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     say(f"Installing {requirements} (about half a minute) ...")
-    quietly = ["--quiet", "--disable-pip-version-check", "--no-input", "--root-user-action=ignore"]
+    quietly = ["-qq", "--disable-pip-version-check", "--no-input", "--root-user-action=ignore"]
     run([PYTHON, "-m", "pip", "install", *quietly, "-r", ROOT / requirements])
     stamp.write_text(wanted)
 

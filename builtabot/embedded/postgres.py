@@ -98,9 +98,7 @@ class Postgres:
         options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"]
         made = home.run([home.binaries.initdb, "-D", scratch, *options, *_locale_options(home.binaries)])
         if made.returncode != 0:
-            raise EmbeddedError(
-                f"The database could not be made: {made.stderr.strip() or made.stdout.strip()}"
-            )
+            raise EmbeddedError(f"The database could not be made: {made.stderr.strip() or made.stdout.strip()}")
         settings = SETTINGS | (THROWAWAY_SETTINGS if self._throwaway else {})
         lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
         (scratch / "postgresql.auto.conf").write_text(lines)
@@ -185,7 +183,5 @@ def _serves(pid: int, data: Path) -> bool:
             return Path(f"/proc/{pid}/cwd").resolve(strict=True) == data.resolve()
         return False
     ps = shutil.which("ps") or "/bin/ps"
-    shown = subprocess.run(
-        [ps, "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    shown = subprocess.run([ps, "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return "postgres" in shown.stdout and str(data) in shown.stdout

@@ -43,8 +43,7 @@ def check_ports(port: int, *, demo: bool) -> None:
         reason = _why_not(wanted)
         if reason:
             raise RefusedError(
-                f"Port {wanted} {reason}. Choose another pair of ports, like this: "
-                f"make demo PORT={_proposal(port)}"
+                f"Port {wanted} {reason}. Choose another pair of ports, like this: make demo PORT={_proposal(port)}"
             )
 
 

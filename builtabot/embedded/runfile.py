@@ -73,9 +73,7 @@ def make_folder(folder: Path) -> None:
         raise EmbeddedError(f"The data folder {folder} cannot be used: {error.strerror}.") from error
     # As root its group and mode are changed to let the database's account through.
     if inside and not inside & {NAME, LOCK}:
-        raise RefusedError(
-            f"{folder} holds other things than BuiltABot's data; name an empty or a new folder."
-        )
+        raise RefusedError(f"{folder} holds other things than BuiltABot's data; name an empty or a new folder.")
 
 
 def read(folder: Path) -> RunFile | None:
@@ -88,9 +86,7 @@ def read(folder: Path) -> RunFile | None:
         return None
     except (ValueError, TypeError, AttributeError) as error:
         # Replacing it would make new keys, and what the old ones encrypted could never be read again.
-        raise EmbeddedError(
-            f"{folder / NAME} is damaged ({error}); repair it, or move {folder} away."
-        ) from error
+        raise EmbeddedError(f"{folder / NAME} is damaged ({error}); repair it, or move {folder} away.") from error
 
 
 def write(folder: Path, run: RunFile) -> None:

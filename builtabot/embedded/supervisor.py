@@ -124,9 +124,7 @@ class Supervisor:
         run = runfile.read(self._folder) or fresh
         allowed = [host.strip() for host in given if host.strip()]
         run = run.moved_to(self._port, demo=self._demo, allow_private=allowed)
-        run = replace(
-            run, database_url=fresh.database_url, broker_url=fresh.broker_url, channel_url=fresh.channel_url
-        )
+        run = replace(run, database_url=fresh.database_url, broker_url=fresh.broker_url, channel_url=fresh.channel_url)
         runfile.write(self._folder, run)
         return run
 
