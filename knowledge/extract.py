@@ -59,6 +59,7 @@ _BOILERPLATE = re.compile(
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([A-Za-z0-9_-]+)", re.IGNORECASE)
 _SITE_SUFFIX = re.compile(r"\s+[|·•–—»-]\s+[^|·•–—»]{1,60}$")
 _LANDMARK_CHARACTERS = 200
+_LINK_LIST = 3
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def extract(body: bytes, *, url: str, charset: str = "") -> Extracted:
     if main is not None:
         _clean(main)
         _drop_related_links(main)
+        _drop_link_lists(main)
     title = _heading_title(main) or page_title
     found = blocks(main, title=title) if main is not None else []
     if sum(len(block.text) for block in found) < _LANDMARK_CHARACTERS:
@@ -115,11 +117,7 @@ def decode(body: bytes, *, charset: str = "") -> str:
     """Bytes of a page as text: byte order mark, header, meta, UTF-8, then Windows-1252, first that fits."""
     declared = _META_CHARSET.search(body[:4096])
     marked = (
-        "utf-8-sig"
-        if body.startswith(b"\xef\xbb\xbf")
-        else "utf-16"
-        if body[:2] in (b"\xff\xfe", b"\xfe\xff")
-        else ""
+        "utf-8-sig" if body.startswith(b"\xef\xbb\xbf") else "utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
     )
     for name in (marked, charset, declared[1].decode("ascii") if declared else "", "utf-8"):
         try:
@@ -263,6 +261,20 @@ def _drop_related_links(main: HtmlElement) -> None:
     if linked >= 0.9 * sum(_length(item) for item in last) and _length(main) > 2 * _length(last):
         main.remove(heading)
         main.remove(last)
+
+
+def _drop_link_lists(main: HtmlElement) -> None:
+    """Drop lists of three and more links to other pages and nothing else: the contents of a section or site.
+    Each of those pages says it better, and would lose to the list."""
+    for found in list(main.iter("ul", "ol")):
+        items = [item for item in found if item.tag == "li" and inline_text(item)]
+        if len(items) >= _LINK_LIST and found.getparent() is not None and all(map(_is_link_only, items)):
+            found.drop_tree()
+
+
+def _is_link_only(item: HtmlElement) -> bool:
+    links = [link for link in item.iter("a") if not (link.get("href") or "").startswith(("tel:", "mailto:", "#"))]
+    return bool(links) and sum(map(_length, links)) >= 0.9 * _length(item)
 
 
 def _is_dropped(element: HtmlElement) -> bool:

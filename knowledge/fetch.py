@@ -107,12 +107,10 @@ class Fetcher:
             raise FetchRefused("redirect_downgrade", "This address redirects to another, unencrypted host.")
         return target
 
-    def _once(
-        self, target: Target, headers: dict[str, str], *, deadline: float, max_bytes: int
-    ) -> Page | str:
+    def _once(self, target: Target, headers: dict[str, str], *, deadline: float, max_bytes: int) -> Page | str:
         """One request; a redirect's Location, or the page."""
         backend = _Backend(self, target, deadline)
-        sent = {
+        sent: dict[bytes | str, bytes | str] = {
             "Host": target.authority,
             "User-Agent": USER_AGENT,
             "Accept-Encoding": "gzip, deflate",
@@ -132,9 +130,7 @@ class Fetcher:
         except httpcore.TimeoutException:
             raise FetchFailed("timeout", f"{target.host} did not answer in time.", retryable=True) from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
-            raise FetchFailed(
-                "network", f"{target.host} could not be read: {error}.", retryable=True
-            ) from None
+            raise FetchFailed("network", f"{target.host} could not be read: {error}.", retryable=True) from None
 
     def addresses(self, target: Target) -> list[str]:
         """The addresses that may be dialled. One bad answer spoils all of them: the next lookup of the same
@@ -146,9 +142,7 @@ class Fetcher:
         if not found:
             raise FetchFailed("dns", f"{target.host} has no address.", retryable=True)
         if not target.is_listed and not all(is_public(address) for address in found):
-            raise FetchRefused(
-                "address_private", f"{target.host} does not lead to a public internet address."
-            )
+            raise FetchRefused("address_private", f"{target.host} does not lead to a public internet address.")
         return found
 
 

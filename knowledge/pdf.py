@@ -72,12 +72,7 @@ def _join(before: str, line: str) -> str:
 def _is_heading(line: str, following: str) -> bool:
     if len(line) > 70 or is_complete(line) or line[-1] in ",;:" or not following:
         return False
-    return (
-        line[:1].isupper()
-        and not line[:1].isdigit()
-        and following[:1].isupper()
-        and len(following) > len(line)
-    )
+    return line[:1].isupper() and not line[:1].isdigit() and following[:1].isupper() and len(following) > len(line)
 
 
 def _ask_child(data: bytes) -> dict[str, object]:

@@ -8,9 +8,7 @@ import re
 _UNSPACED = "。！？｡؟।॥።"
 _SPACED = ".!?…։"
 _CLOSERS = "\"'”’»)\\]）」』】"
-_END = re.compile(
-    rf"(?<=[{_UNSPACED}])[{_CLOSERS}]*(?![{_UNSPACED}{_CLOSERS}])|(?<=[{_SPACED}])[{_CLOSERS}]*\s+(?=\S)"
-)
+_END = re.compile(rf"(?<=[{_UNSPACED}])[{_CLOSERS}]*(?![{_UNSPACED}{_CLOSERS}])|(?<=[{_SPACED}])[{_CLOSERS}]*\s+(?=\S)")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:[A-Za-zÀ-ž]|e\.g|i\.e|etc|vs|no|nr|art|ca|approx|incl|excl|mr|mrs|ms|dr|st|z\.\s?b|d\.\s?h|bzw|ggf"
     r"|p\.\s?ex|av|núm|tel|min|max|т\.\s?е|т\.\s?д)\.$",

@@ -110,9 +110,7 @@ def parse(url: str, *, allow_private: frozenset[str] = frozenset()) -> Target:
         raise FetchRefused("url_invalid", "This is not a complete http:// or https:// address.")
     scheme, authority = shape[1].lower(), shape[2]
     if "@" in authority or "%" in authority:
-        raise FetchRefused(
-            "url_userinfo", "An address with a user name or escapes in its host is not fetched."
-        )
+        raise FetchRefused("url_userinfo", "An address with a user name or escapes in its host is not fetched.")
     host, port = _split(authority, scheme)
     literal = _literal(host)
     host = str(literal) if literal else host

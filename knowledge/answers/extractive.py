@@ -18,8 +18,12 @@ _OWN_LANGUAGE_NEAR = 0.06  # a page in the visitor's language may be this much w
 _MAX_LINES = 14
 _MAX_SENTENCES = 3
 _MAX_STEPS = 6
+_MAX_ITEMS = 4
+_SWITCH = 0.03  # a lesser passage's line must be this much better: long lines score high wherever they stand
 _LONG_CHARACTERS = 420
 _MARKER = re.compile(r"^(?:- |(\d+)\. )")
+_ROW = re.compile(r"^([^:;]{1,60}): [^;]+(?:; [^:;]{1,60}: [^;]+)+$")
+_ROW_LEAD = 0.012  # a row this much better than the next was asked for by name
 _UNSPACED = frozenset({"zh", "ja"})
 # Openings that lean on the sentence before; quoted alone they would hang in the air.
 _LEANS = re.compile(
@@ -82,7 +86,7 @@ def _quotes(question: Question, chosen: Sequence[int]) -> Iterator[tuple[int, st
     lines = [line for index in chosen for line in _scored(question, index)]
     if not lines:
         return
-    best = max(lines, key=lambda line: line.score)
+    best = max(lines, key=lambda line: line.score - (_SWITCH if line.passage != chosen[0] else 0))
     quotes = [(best.passage, _quote(question, best))]
     others = [line for line in lines if line.passage != best.passage]
     second = max(others, key=lambda line: line.score, default=None)
@@ -110,21 +114,34 @@ def _scored(question: Question, index: int) -> list[_Line]:
     texts = sorted(texts, key=lambda line: -_overlap(question.text, line[1]))[:_MAX_LINES]
     lines = []
     for n, text in texts:
-        meaning = float(asked @ embed.embed_passage(_bare(text)[:600]))
+        meaning = float(asked @ embed.embed_passage(_in_context(passage, text)[:600]))
         # Answers tend to stand first under a heading that is the question.
         score = 0.5 * passage.score + 0.5 * meaning + 0.04 * _overlap(question.text, text) + (0.008 if n == 0 else 0)
         lines.append(_Line(index, n, text, score))
     return lines
 
 
+def _in_context(passage: Passage, text: str) -> str:
+    """A line as it is compared: items and rows mean little without the heading that they stand under."""
+    is_part = _MARKER.match(text) or len(text) < 60
+    return f"{_last_heading(passage)}: {_bare(text)}" if is_part and _last_heading(passage) else text
+
+
+def _last_heading(passage: Passage) -> str:
+    return passage.heading.rpartition(" > ")[2]
+
+
 def _quote(question: Question, line: _Line) -> str:
     passage = question.passages[line.passage]
     lines = [text for text in passage.text.split("\n") if text.strip()]
     position = lines.index(line.text)
-    if _MARKER.match(line.text):
-        return _list(lines, position, passage)
-    if line.text.rstrip().endswith((":", "：")) and position + 1 < len(lines) and _MARKER.match(lines[position + 1]):
-        return _list(lines, position + 1, passage)
+    introduces = line.text.rstrip().endswith((":", "：")) and position + 1 < len(lines)
+    if introduces and _MARKER.match(lines[position + 1]):
+        position += 1
+    if _MARKER.match(lines[position]):
+        return _list(question, lines, position, passage)
+    if _ROW.match(line.text):
+        return _rows(question, lines, line.text, passage)
     return _paragraph(question, line.text, passage)
 
 
@@ -133,13 +150,7 @@ def _paragraph(question: Question, text: str, passage: Passage) -> str:
     sentences = split(text)
     if len(sentences) <= _MAX_SENTENCES and len(text) <= _LONG_CHARACTERS:
         return _ended(text, passage.language)
-    asked = embed.embed_query(question.text)
-
-    def worth(index: int) -> float:
-        sentence = sentences[index]
-        return float(asked @ embed.embed_passage(sentence[:400])) + 0.08 * _overlap(question.text, sentence)
-
-    best = max(range(min(len(sentences), _MAX_LINES)), key=worth)
+    best = max(range(min(len(sentences), _MAX_LINES)), key=lambda index: _worth(question, sentences[index]))
     start = best - 1 if best and (_LEANS.match(sentences[best]) or len(sentences[best]) < 25) else best
     end = start + 2 if len(" ".join(sentences[start : start + 2])) <= _LONG_CHARACTERS else start + 1
     joiner = "" if passage.language in _UNSPACED else " "
@@ -151,24 +162,54 @@ def _first_sentence(question: Question, line: _Line) -> str:
     return _ended(sentences[0], question.passages[line.passage].language)
 
 
-def _list(lines: list[str], position: int, passage: Passage) -> str:
-    """The list that a line belongs to, from its introduction: steps from the first one, of other lists the
-    items around the best one."""
-    first = position
+def _list(question: Question, lines: list[str], position: int, passage: Passage) -> str:
+    """The list that a line belongs to, under its introduction or heading: steps from the first one, of a long
+    list of other items the three that answer best."""
+    first = last = position
     while first > 0 and _MARKER.match(lines[first - 1]):
         first -= 1
-    last = position
     while last + 1 < len(lines) and _MARKER.match(lines[last + 1]):
         last += 1
-    numbered = bool(_MARKER.match(lines[position])[1])  # type: ignore[index]  # callers have matched it
-    if not numbered and last - first >= _MAX_STEPS:
-        first = max(first, min(position - 1, last - _MAX_STEPS + 1))
-    items = [_ended(line, passage.language) for line in lines[first : min(last, first + _MAX_STEPS - 1) + 1]]
-    intro = lines[first - 1] if first > 0 and not _MARKER.match(lines[first - 1]) else ""
-    intro = split(intro)[-1] if intro else ""
-    if len(items) == 1 and not intro:
-        return _ended(_bare(items[0]), passage.language)
-    return "\n".join(([intro] if intro else []) + items)
+    items = lines[first : last + 1]
+    if items[0].startswith("- "):
+        items = items if len(items) <= _MAX_ITEMS else _best_items(question, items, passage)
+    else:
+        items = items[:_MAX_STEPS]
+    ended = [_ended(item, passage.language) for item in items]
+    before = split(lines[first - 1])[-1] if first > 0 else ""
+    intro = before if before.endswith((":", "：")) else _heading_line(passage)
+    if len(ended) == 1 and not intro:
+        return _bare(ended[0])
+    return "\n".join([intro, *ended] if intro else ended)
+
+
+def _rows(question: Question, lines: list[str], best: str, passage: Passage) -> str:
+    """The row that was asked for, or, where no row stands out, the few that answer best, in order."""
+    label = _ROW.sub(r"\1", best)
+    rows = [line for line in lines if _ROW.match(line) and _ROW.sub(r"\1", line) == label]
+    ranked = sorted(rows[:_MAX_LINES], key=lambda row: -_worth(question, _in_context(passage, row)))
+    if len(ranked) < 2 or _worth(question, _in_context(passage, ranked[0])) > _ROW_LEAD + _worth(
+        question, _in_context(passage, ranked[1])
+    ):
+        return _ended(ranked[0] if ranked else best, passage.language)
+    kept = set(ranked[:_MAX_ITEMS])
+    return "\n".join("- " + _ended(row, passage.language) for row in rows if row in kept)
+
+
+def _worth(question: Question, text: str) -> float:
+    """How well a single line or sentence answers: meaning, and some shared wording."""
+    meaning = float(embed.embed_query(question.text) @ embed.embed_passage(text[:600]))
+    return meaning + 0.08 * _overlap(question.text, text)
+
+
+def _heading_line(passage: Passage) -> str:
+    heading = _last_heading(passage).rstrip(":：")
+    return f"{heading}:" if heading and not is_complete(heading) else heading
+
+
+def _best_items(question: Question, items: list[str], passage: Passage) -> list[str]:
+    best = sorted(items[:_MAX_LINES], key=lambda item: -_worth(question, _in_context(passage, item)))[:_MAX_SENTENCES]
+    return [item for item in items if item in best]
 
 
 def _bare(line: str) -> str:
