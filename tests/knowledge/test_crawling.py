@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
-from knowledge import actions
+from knowledge import actions, tasks
 from knowledge.crawl.run import PageRead
 from knowledge.crawl.store import RunStore
 from knowledge.crawl.work import work_off
@@ -243,3 +243,37 @@ def test_many_workers_take_a_run_once(fresh_tenant: Cast) -> None:
     for thread in threads:
         thread.join()
     assert winners == [run_id]
+
+
+def test_the_task_reads_the_run_of_its_own_tenant(fresh_tenants: Callable[[int], list[Cast]], web: Web) -> None:
+    mine, other = fresh_tenants(2)
+
+    def queue() -> int:
+        source = actions.add_source(project=project(mine), kind="site", url=web.url + "/")
+        return actions.start_crawl(source=source).pk
+
+    run_id = mine.run(queue)
+    tasks.run_crawl(other.schema, run_id)
+    assert web.requests == []
+    tasks.sweep_crawls(mine.schema)
+    run = mine.run(CrawlRun.objects.get, pk=run_id)
+    assert (run.state, run.indexed) == ("done", 2)
+    tasks.run_crawl(mine.schema, run_id)  # twice does no harm
+    assert web.paths().count("/b") == 1
+
+
+def test_a_queued_run_wakes_its_task_once_committed(
+    fresh_tenant: Cast, monkeypatch: pytest.MonkeyPatch, web: Web
+) -> None:
+    sent: list[tuple[object, ...]] = []
+    monkeypatch.setattr(tasks.run_crawl, "delay", lambda *ids: sent.append(ids))
+
+    def queue() -> int:
+        source = actions.add_source(project=project(fresh_tenant), kind="site", url=web.url + "/")
+        with transaction.atomic():
+            run = actions.start_crawl(source=source)
+            assert sent == []
+        return run.pk
+
+    run_id = fresh_tenant.run(queue)
+    assert sent == [(fresh_tenant.schema, run_id)]
