@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from chat import actions, delivery, frames
 from chat.errors import NotAllowed, NotSignedIn, UnknownConversation
@@ -32,56 +33,33 @@ class VisitorConsumer(LogSocket):
         return await hop(self.schema, delivery.visitor_news, conversation, after, with_state)
 
     async def on_message_send(self, frame: frames.MessageSend) -> None:
-        drafts = [actions.Draft(frame.text, frame.client_id)]
-        acks = await hop(
-            self.schema,
-            actions.post_messages,
-            conversation_id=self.conversation,
-            author=actions.VISITOR,
-            drafts=drafts,
-        )
-        await self.tell(
-            {"type": "ack", "client_id": str(frame.client_id), "seq": acks[0].seq, "at": acks[0].at}
-        )
+        draft = actions.Draft(frame.text, frame.client_id)
+        ack = await hop(self.schema, actions.post_as_visitor, conversation_id=self.conversation, draft=draft)
+        await self.acknowledge(frame.client_id, ack)
 
     async def on_human_request(self, frame: frames.HumanRequest) -> None:
-        ack = await hop(
-            self.schema, actions.request_human, conversation_id=self.conversation, client_id=frame.client_id
-        )
-        seq, at = (ack.seq, ack.at) if ack else (0, "")
-        await self.tell({"type": "ack", "client_id": str(frame.client_id), "seq": seq, "at": at})
+        given: dict[str, Any] = {"conversation_id": self.conversation, "client_id": frame.client_id}
+        await self.acknowledge(frame.client_id, await hop(self.schema, actions.request_human, **given))
 
     async def on_lead_submit(self, frame: frames.LeadSubmit) -> None:
         given: dict[str, Any] = {"email": frame.email, "name": frame.name, "client_id": frame.client_id}
         ack = await hop(self.schema, actions.leave_contact, conversation_id=self.conversation, **given)
-        await self.tell({"type": "ack", "client_id": str(frame.client_id), "seq": ack.seq, "at": ack.at})
+        await self.acknowledge(frame.client_id, ack)
 
     async def on_rating_submit(self, frame: frames.RatingSubmit) -> None:
         given: dict[str, Any] = {"score": frame.score, "comment": frame.comment, "client_id": frame.client_id}
         ack = await hop(self.schema, actions.rate_episode, conversation_id=self.conversation, **given)
-        await self.tell({"type": "ack", "client_id": str(frame.client_id), "seq": ack.seq, "at": ack.at})
+        await self.acknowledge(frame.client_id, ack)
 
     async def on_typing_set(self, frame: frames.TypingSet) -> None:
-        shown = {
-            "type": "typing",
-            "conversation": self.conversation,
-            "who": "visitor",
-            "name": "",
-            "on": frame.on,
-        }
-        group = push.conversation_group(self.schema, self.conversation)
-        await push.tell(group, {"type": "relay", "audience": "team", "frame": shown})
+        await self.show_typing(self.conversation, who="visitor", on=frame.on)
 
     async def on_seen_set(self, frame: frames.SeenSet) -> None:
-        await hop(
-            self.schema, actions.note_seen, conversation_id=self.conversation, seq=frame.seq, by_team=False
-        )
+        await hop(self.schema, actions.note_seen, conversation_id=self.conversation, seq=frame.seq, by_team=False)
 
     async def on_page_view(self, frame: frames.PageView) -> None:
         page = actions.PageView(frame.url, frame.title)
-        await hop(
-            self.schema, actions.note_visitor, conversation_id=self.conversation, page=page, away=frame.away
-        )
+        await hop(self.schema, actions.note_visitor, conversation_id=self.conversation, page=page, away=frame.away)
         await self.tell_desk("away" if frame.away else "here")
 
     async def on_resume(self, frame: frames.Resume) -> None:
@@ -133,9 +111,7 @@ class DeskConsumer(LogSocket):
     async def desk_news(self, message: dict[str, Any]) -> None:
         """Something changed in a conversation: its state, if this seat may see it."""
         try:
-            await self.tell(
-                await hop(self.schema, delivery.desk_state, self.seat_id, message["conversation"])
-            )
+            await self.tell(await hop(self.schema, delivery.desk_state, self.seat_id, message["conversation"]))
         except (UnknownConversation, NotAllowed):
             return
 
@@ -143,28 +119,15 @@ class DeskConsumer(LogSocket):
         draft = actions.Draft(frame.text, frame.client_id, frame.note)
         given: dict[str, Any] = {"conversation_id": frame.conversation, "seat_id": self.seat_id, "draft": draft}
         ack = await hop(self.schema, actions.post_as_seat, **given)
-        shown = {"type": "ack", "client_id": str(frame.client_id), "conversation": str(frame.conversation)}
-        await self.tell({**shown, "seq": ack.seq, "at": ack.at})
+        await self.acknowledge(frame.client_id, ack, conversation=str(frame.conversation))
 
     async def on_typing_set(self, frame: frames.DeskTypingSet) -> None:
-        conversation = str(frame.conversation)
-        if conversation not in self.cursors:
-            raise UnknownConversation
-        shown = {
-            "type": "typing",
-            "conversation": conversation,
-            "who": "agent",
-            "name": self.seat["name"],
-            "on": frame.on,
-        }
-        group = push.conversation_group(self.schema, conversation)
-        await push.tell(group, {"type": "relay", "audience": "visitor", "frame": shown})
+        self.check_followed(frame.conversation)
+        await self.show_typing(str(frame.conversation), who="agent", name=self.seat["name"], on=frame.on)
 
     async def on_seen_set(self, frame: frames.DeskSeenSet) -> None:
-        conversation = str(frame.conversation)
-        if conversation not in self.cursors:
-            raise UnknownConversation
-        await hop(self.schema, actions.note_seen, conversation_id=conversation, seq=frame.seq, by_team=True)
+        self.check_followed(frame.conversation)
+        await hop(self.schema, actions.note_seen, conversation_id=frame.conversation, seq=frame.seq, by_team=True)
 
     async def on_resume(self, frame: frames.DeskResume) -> None:
         await hop(self.schema, actions.note_seat, seat_id=self.seat_id)
@@ -172,6 +135,11 @@ class DeskConsumer(LogSocket):
             conversation = str(frame.conversation)
             await hop(self.schema, delivery.desk_state, self.seat_id, conversation)  # refuses what is not theirs
             await self.follow(conversation, frame.seq)
+
+    def check_followed(self, conversation: UUID) -> None:
+        """What a desk does not follow it may not speak about; following was allowed or refused before."""
+        if str(conversation) not in self.cursors:
+            raise UnknownConversation
 
     async def on_leave(self, frame: frames.DeskLeave) -> None:
         await self.unfollow(str(frame.conversation))

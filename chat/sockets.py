@@ -8,11 +8,13 @@ import json
 import logging
 from collections import defaultdict
 from typing import Any, ClassVar, cast
+from uuid import UUID
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
 from chat import delivery, frames
+from chat.actions import Ack
 from chat.errors import BadFrame, HelloLate, RetryLater, Unavailable
 from tenants import push
 from tenants.errors import ProductError
@@ -70,6 +72,18 @@ class LogSocket(AsyncWebsocketConsumer):
     async def tell(self, frame: dict[str, Any]) -> None:
         """Send one frame."""
         await self.send(text_data=json.dumps(frame, ensure_ascii=False))
+
+    async def acknowledge(self, client_id: UUID, ack: Ack | None, **more: str) -> None:
+        """Say that what the client sent is stored (seq 0: there was nothing to store)."""
+        seq, at = (ack.seq, ack.at) if ack else (0, "")
+        await self.tell({"type": "ack", "client_id": str(client_id), "seq": seq, "at": at, **more})
+
+    async def show_typing(self, conversation: str, *, who: str, name: str = "", on: bool) -> None:
+        """Let the other side see that somebody writes."""
+        frame = {"type": "typing", "conversation": conversation, "who": who, "name": name, "on": on}
+        audience = "team" if who == "visitor" else "visitor"
+        group = push.conversation_group(self.schema, conversation)
+        await push.tell(group, {"type": "relay", "audience": audience, "frame": frame})
 
     def check_version(self, version: int) -> None:
         """A newer client comes back later, when this server is newer too."""
@@ -147,8 +161,7 @@ class Rereader:
     def has_other(self, socket: LogSocket, conversation: str) -> bool:
         """Whether another visitor socket of this process follows the same conversation."""
         return any(
-            other is not socket and not other.is_desk and conversation in other.cursors
-            for other in self._sockets
+            other is not socket and not other.is_desk and conversation in other.cursors for other in self._sockets
         )
 
     async def _run(self) -> None:

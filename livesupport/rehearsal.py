@@ -185,7 +185,7 @@ class Rehearsal:
             http.headers["X-CSRFToken"] = csrf
             cookie = {"Cookie": f"sessionid={cast.session_key}"}
             async with self._socket("/ws/desk/", cookie) as desk, self._socket("/ws/visitor/", {}) as widget:
-                await self._converse(http, opened, cast, Party(widget), Party(desk))
+                await self._converse(http, opened, cast.question, visitor=Party(widget), agent=Party(desk))
 
     def _socket(self, path: str, extra: dict[str, str]) -> connect:
         scheme = "wss" if self.stage.secure else "ws"
@@ -201,7 +201,7 @@ class Rehearsal:
         )
 
     async def _converse(
-        self, http: httpx.AsyncClient, opened: dict[str, str], cast: Cast, visitor: Party, agent: Party
+        self, http: httpx.AsyncClient, opened: dict[str, str], question: str, *, visitor: Party, agent: Party
     ) -> None:
         conversation = opened["conversation"]
         await agent.say(type="hello", v=1)
@@ -209,7 +209,7 @@ class Rehearsal:
         await visitor.say(type="hello", v=1, token=opened["token"], language=self.stage.language)
         await visitor.hear(lambda frame: frame["type"] == "state", "The visitor's hello")
 
-        await self._hop("answer_started", visitor, _is_answer, lambda: _write(visitor, cast.question))
+        await self._hop("answer_started", visitor, _is_answer, lambda: _write(visitor, question))
         await visitor.hear(_is_whole_answer, "The whole answer")
         wanted = REQUESTS.get(self.stage.language, REQUESTS["en"])
         await self._hop("in_queue", agent, _is_queued(conversation), lambda: _write(visitor, wanted))

@@ -22,7 +22,7 @@ DOOR_1 = ("tenants/schema.py", "tenants/provisioning.py")
 DOOR_2 = ("tenants/push.py",)
 CLIENTS = {
     "openai": ("knowledge/answers/openai_model.py",),
-    "httpx": ("knowledge/fetch.py",),
+    "httpx": ("knowledge/fetch.py", "livesupport/rehearsal.py"),
     "slack_sdk": ("livesupport/slack/",),
     "http.client": ("builtabot/embedded/", "livesupport/rehearsal.py"),
     "urllib.request": ("builtabot/embedded/",),

@@ -66,7 +66,7 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         # A browser that closes a tab mid-answer is no news; anything else goes to the log.
         if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # its stub forbids bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

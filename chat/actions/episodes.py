@@ -32,18 +32,14 @@ def end_idle_episodes() -> int:
         ended += _end(episode.conversation_id, episode.pk, limit)
     with transaction.atomic():
         if (oldest := open_ones.order_by("last_message_at").first()) is not None:
-            due.note(
-                "episodes", oldest.last_message_at + timedelta(minutes=conversation_idle_minutes(), seconds=5)
-            )
+            due.note("episodes", oldest.last_message_at + timedelta(minutes=conversation_idle_minutes(), seconds=5))
     return ended
 
 
 def _end(conversation_id: object, episode_id: int, limit: object) -> int:
     with transaction.atomic():
         conversation = lock(str(conversation_id))
-        episode = Episode.objects.filter(
-            pk=episode_id, ended_at__isnull=True, last_message_at__lt=limit
-        ).first()
+        episode = Episode.objects.filter(pk=episode_id, ended_at__isnull=True, last_message_at__lt=limit).first()
         if episode is None or conversation.owner != Conversation.Owner.AI:
             return 0
         answer = Message.objects.filter(episode=episode, sender=Message.Sender.AI).order_by("-seq").first()

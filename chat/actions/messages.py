@@ -41,9 +41,7 @@ class Ack:
     @classmethod
     def of(cls, message: Message) -> Ack:
         """The receipt of a stored message."""
-        return cls(
-            str(message.client_id) if message.client_id else None, message.seq, message.created_at.isoformat()
-        )
+        return cls(str(message.client_id) if message.client_id else None, message.seq, message.created_at.isoformat())
 
 
 def post_messages(*, conversation_id: UUID | str, author: Author, drafts: Sequence[Draft]) -> list[Ack]:
@@ -67,6 +65,11 @@ def post_messages(*, conversation_id: UUID | str, author: Author, drafts: Sequen
     return acks
 
 
+def post_as_visitor(*, conversation_id: UUID | str, draft: Draft) -> Ack:
+    """One text of the conversation's visitor. Raises as `post_messages` does."""
+    return post_messages(conversation_id=conversation_id, author=VISITOR, drafts=[draft])[0]
+
+
 def post_as_seat(*, conversation_id: UUID | str, seat_id: int, draft: Draft) -> Ack:
     """One text of an agent. Raises as `post_messages` does."""
     author = Author.of_seat(get_seat(seat_id))
@@ -76,9 +79,7 @@ def post_as_seat(*, conversation_id: UUID | str, seat_id: int, draft: Draft) -> 
 def _repeat_of(conversation: Conversation, author: Author, client_id: UUID | None) -> Message | None:
     if client_id is None:
         return None
-    return Message.objects.filter(
-        conversation=conversation, sender_key=author.key, client_id=client_id
-    ).first()
+    return Message.objects.filter(conversation=conversation, sender_key=author.key, client_id=client_id).first()
 
 
 def _check_may_write(conversation: Conversation, author: Author, draft: Draft) -> None:
@@ -110,9 +111,7 @@ def _react(conversation: Conversation, message: Message, ask: Ask | None) -> Non
     if ask is not None and conversation.project.request_enabled:
         reason = "Wrote: “" + ask.words[:120] + "”"
         language = conversation.language if conversation.language.startswith(ask.language) else ask.language
-        hand_over(
-            conversation, Handoff.Trigger.REQUEST, reason=reason, question=message.text, language=language
-        )
+        hand_over(conversation, Handoff.Trigger.REQUEST, reason=reason, question=message.text, language=language)
     else:
         queue_turn(conversation, message)
 
@@ -136,9 +135,7 @@ def request_human(*, conversation_id: UUID | str, client_id: UUID | None = None)
         return Ack.of(stored) if stored else None
 
 
-def leave_contact(
-    *, conversation_id: UUID | str, email: str, name: str = "", client_id: UUID | None = None
-) -> Ack:
+def leave_contact(*, conversation_id: UUID | str, email: str, name: str = "", client_id: UUID | None = None) -> Ack:
     """Keep an address to be written to. Raises EmailInvalid."""
     address = email.strip()
     try:
@@ -162,9 +159,7 @@ def leave_contact(
     return Ack.of(stored)
 
 
-def rate_episode(
-    *, conversation_id: UUID | str, score: int, comment: str = "", client_id: UUID | None = None
-) -> Ack:
+def rate_episode(*, conversation_id: UUID | str, score: int, comment: str = "", client_id: UUID | None = None) -> Ack:
     """The visitor's 1..5 for the open episode, or else the last ended one; a later rating replaces it."""
     if not 1 <= score <= 5:
         raise BadFrame("A rating is 1 to 5.")

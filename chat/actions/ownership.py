@@ -80,19 +80,15 @@ def hand_over(
         )
         announce = True
     else:
-        last_told = Message.objects.filter(episode=episode, event__in=["standing", "handed_over"]).order_by(
-            "-seq"
-        )
+        last_told = Message.objects.filter(episode=episode, event__in=["standing", "handed_over"]).order_by("-seq")
         announce = (
-            promise.reachable
-            or (latest := last_told.first()) is None
-            or latest.created_at < now - ASK_AGAIN_AFTER
+            promise.reachable or (latest := last_told.first()) is None or latest.created_at < now - ASK_AGAIN_AFTER
         )
     if promise.reachable:
         handoff.state, handoff.queued_at = Handoff.State.WAITING, now
         handoff.save(update_fields=["state", "queued_at"])
     _move(conversation, Conversation.Owner.QUEUE if promise.reachable else Conversation.Owner.AI)
-    message = _tell(conversation, handoff, promise, language, client_id)
+    message = _tell(conversation, handoff, promise, language=language, client_id=client_id)
     if announce:
         publish(HandoffRequested(str(conversation.pk), handoff.pk, conversation.is_test, promise.reachable))
     return message
@@ -107,8 +103,9 @@ def _tell(
     conversation: Conversation,
     handoff: Handoff,
     promise: ports.Promise,
-    language: str,
-    client_id: UUID | None,
+    *,
+    language: str = "",
+    client_id: UUID | None = None,
 ) -> Message:
     """The one true sentence the visitor reads."""
     language = language or conversation.language or conversation.project.language
@@ -140,7 +137,7 @@ def make_standing(*, handoff_id: int) -> bool:
         promise = ports.reachability(conversation.project, timezone.now(), conversation.is_test)
         _move(conversation, Conversation.Owner.AI)
         gone = ports.Promise(reachable=False, opens_at=promise.opens_at)
-        _tell(conversation, handoff, gone, "", None)
+        _tell(conversation, handoff, gone)
         publish(HandoffStanding(str(conversation.pk), handoff.pk, conversation.is_test))
     return True
 

@@ -58,9 +58,7 @@ def _is_rehearsal(schema: str, word: str | None) -> bool:
         return False
 
 
-def open_session(
-    *, project: str, token: str | None, language: str = "", rehearsal: str | None = None
-) -> OpenedSession:
+def open_session(*, project: str, token: str | None, language: str = "", rehearsal: str | None = None) -> OpenedSession:
     """The session of a known token, else a new visitor with one conversation in the project named by key.
 
     Raises UnknownProject. A token of another project, or an unknown one, begins a new visitor.
@@ -76,12 +74,8 @@ def open_session(
             return OpenedSession(token or "", str(known.pk), str(known.conversation.pk))
         fresh = secrets.token_urlsafe(32)
         is_test = _is_rehearsal(current_schema(), rehearsal)
-        visitor = Visitor.objects.create(
-            project=row, token_hash=_hash(fresh), language=language[:8], is_test=is_test
-        )
-        conversation = Conversation.objects.create(
-            project=row, visitor=visitor, is_test=is_test, language=language[:8]
-        )
+        visitor = Visitor.objects.create(project=row, token_hash=_hash(fresh), language=language[:8], is_test=is_test)
+        conversation = Conversation.objects.create(project=row, visitor=visitor, is_test=is_test, language=language[:8])
     return OpenedSession(fresh, str(visitor.pk), str(conversation.pk))
 
 

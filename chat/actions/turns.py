@@ -100,9 +100,7 @@ def keep_turn(*, turn_id: int, first_words: bool = False) -> bool:
     return bool(Turn.objects.filter(pk__in=rows.values("pk")).update(**fresh))
 
 
-def note_evidence(
-    *, turn_id: int, evidence: dict[str, Any], confidence: float, decision: dict[str, Any]
-) -> None:
+def note_evidence(*, turn_id: int, evidence: dict[str, Any], confidence: float, decision: dict[str, Any]) -> None:
     """Keep what retrieval found and what judgement said, before a word is spoken."""
     Turn.objects.filter(pk=turn_id).update(evidence=evidence, confidence=confidence, decision=decision)
 
@@ -151,9 +149,7 @@ def hand_over_turn(*, turn_id: int, trigger: str, reason: str) -> Message | None
         conversation, turn = held
         _finish(turn, Turn.State.FAILED if trigger == Handoff.Trigger.FAILURE else Turn.State.DONE)
         evidence = dict(turn.evidence)
-        message = hand_over(
-            conversation, trigger, reason=reason, question=turn.message.text, evidence=evidence
-        )
+        message = hand_over(conversation, trigger, reason=reason, question=turn.message.text, evidence=evidence)
         _publish_answer(turn, message, "handoff", conversation.is_test)
     return message
 
