@@ -172,6 +172,7 @@ def _conversation_context(found: Conversation, seat: Seat, *, whole: bool = Fals
         "visitor": found.visitor,
         "presence": presence(found.visitor, now),
         "path": page_path(found.page_url),
+        "began_on": page_path(str(found.pages[0].get("url", ""))) if found.pages else "",
         "handoff": handoff,
         "clock": clock,
         "mode": _mode(found, mine=mine, talks=may_talk(seat)),

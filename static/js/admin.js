@@ -1,6 +1,9 @@
 // @ts-check
 // admin.js: the settings' own buttons. Hooks are data- attributes.
 
+// Unfold marks no landmark: without one, a screen reader cannot jump past the menu.
+document.addEventListener("DOMContentLoaded", () => document.getElementById("main")?.setAttribute("role", "main"));
+
 document.addEventListener("click", async (event) => {
   const button = /** @type {HTMLElement} */ (event.target).closest("[data-copy]");
   if (!(button instanceof HTMLElement)) return;

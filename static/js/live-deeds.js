@@ -26,6 +26,12 @@ export async function claim() {
   return true;
 }
 
+/** @returns {string} the first conversation in line that is not open; empty when there is none */
+export function nextWaiting() {
+  const row = /** @type {HTMLElement | null} */ (find('[data-queue-body] [data-group="waiting"] a[data-row]:not([aria-current])'));
+  return row?.dataset.row ?? "";
+}
+
 /** @param {string} sentence who took it, and when */
 async function lostRace(sentence) {
   const words = field()?.value ?? "";
@@ -41,8 +47,7 @@ async function lostRace(sentence) {
     if (box) box.value = "";
     node.remove();
   });
-  const next = /** @type {HTMLElement | null} */ (find('[data-queue-body] [data-group="waiting"] [data-row]:not([aria-current])'));
-  if (next) find("[data-next-waiting]", node)?.addEventListener("click", () => void page.open(next.dataset.row ?? ""));
+  if (nextWaiting()) find("[data-next-waiting]", node)?.addEventListener("click", () => void page.open(nextWaiting()));
   else find("[data-next-waiting]", node)?.remove();
   find("[data-lost]")?.remove();
   find("[data-convo] [data-key^='form-']")?.before(node);

@@ -48,3 +48,28 @@ export function say(words) {
 export function isWriting(target) {
   return target instanceof HTMLElement && target.matches("input, textarea, select, [contenteditable]");
 }
+
+const DOTS = { here: ["live", "On the page"], away: ["live live-away", "Tab in background"], left: ["live live-gone", "Left the page"] };
+const HEARD_MS = 60_000;
+/** What the socket said of a visitor; the server's own rows agree within a minute. @type {Map<string, {state: keyof typeof DOTS, at: number}>} */
+const heard = new Map();
+
+/** @param {string} conversation @param {string} state */
+export function hearPresence(conversation, state) {
+  if (state in DOTS) heard.set(conversation, { state: /** @type {keyof typeof DOTS} */ (state), at: Date.now() });
+  showPresence(document);
+}
+
+/** @param {ParentNode} root */
+export function showPresence(root) {
+  for (const [conversation, { state, at }] of heard) {
+    if (Date.now() - at > HEARD_MS) { heard.delete(conversation); continue; }
+    const dots = root.querySelectorAll(`a.q[data-row="${conversation}"] [data-dot], [data-conversation="${conversation}"] .convo-head [data-dot]`);
+    for (const dot of /** @type {NodeListOf<HTMLElement>} */ (dots)) {
+      [dot.className, dot.title] = DOTS[state];
+      write(dot, ".sr", dot.title);
+    }
+    const words = root.querySelector(`[data-conversation="${conversation}"] [data-presence-words]`);
+    if (words) words.textContent = { here: "On", away: "In another tab, left open on", left: "Left" }[state];
+  }
+}

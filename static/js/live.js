@@ -5,12 +5,12 @@
 import { bindBell, ring } from "./live-alerts.js";
 import { clockTime, drawScores, localTimes, runClocks, setServerTime, tick } from "./live-clock.js";
 import { bindComposer, field, restoreDraft } from "./live-compose.js";
-import { act, bindDeeds, claim, deed, toggleAvailability } from "./live-deeds.js";
+import { act, bindDeeds, claim, deed, nextWaiting, toggleAvailability } from "./live-deeds.js";
 import { calmly, partial, Refused } from "./live-http.js";
 import { bindKeys } from "./live-keys.js";
 import { dropStreamBefore, growing, markStored, resetLog, settleTail, showPending, showTyping, streamed, toNewest } from "./live-log.js";
 import { keepDraft, Outbox } from "./live-outbox.js";
-import { find, opened, openedId, pattern, say, showPane, write } from "./live-page.js";
+import { find, hearPresence, opened, openedId, pattern, say, showPane, showPresence, write } from "./live-page.js";
 import { parse, patch, remember } from "./live-patch.js";
 import { Desk } from "./live-socket.js";
 
@@ -33,6 +33,7 @@ let wanted = openedId();
 function dress(root) {
   localTimes(root);
   drawScores(root);
+  showPresence(document);
   tick(root);
 }
 
@@ -214,6 +215,7 @@ function fact(frame) {
     refreshQueue();
     if (here) { dropStreamBefore(frame.epoch); refreshOpened(); }
   } else if (frame.type === "presence") {
+    hearPresence(frame.conversation, frame.state);
     refreshQueue();
     if (here) refreshOpened();
   } else if (frame.type === "message") {
@@ -309,6 +311,7 @@ const clicks = [
   ["[data-post]", (node) => void deed(node.dataset.post ?? "", node.dataset.said ?? "Done.")],
   ["[data-availability]", () => void toggleAvailability()],
   ["[data-reconnect]", () => desk.now()],
+  ["[data-next]", () => { if (nextWaiting()) void open(nextWaiting()); }],
 ];
 
 function clearSearch() {
