@@ -19,7 +19,7 @@ MOST = 500  # entries of one transcript; the newest
 class ConversationAdmin(WorkspaceAdmin):
     """A conversation as the team sees it, notes and all."""
 
-    list_display = ("visitor", "project", "speaks", "entries", "updated_at", "is_test")
+    list_display = ("visitor", "project", "speaks", "entries", "updated_at", "test_mark")
     list_filter = ("project", "owner", "is_test")
     list_select_related = ("visitor", "project")
     search_fields = ("visitor__name", "visitor__email", "messages__text")
@@ -33,7 +33,7 @@ class ConversationAdmin(WorkspaceAdmin):
         "page_url",
         "created_at",
         "updated_at",
-        "is_test",
+        "test_mark",
         "transcript",
     )
 
@@ -51,6 +51,10 @@ class ConversationAdmin(WorkspaceAdmin):
     @display(description="Entries", ordering="length")
     def entries(self, conversation: Any) -> int:
         return int(conversation.length)
+
+    @display(description="Test", ordering="is_test", label={"Test": "warning"})
+    def test_mark(self, conversation: Conversation) -> str:
+        return "Test" if conversation.is_test else ""
 
     @display(description="E-mail")
     def email(self, conversation: Conversation) -> str:

@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from knowledge import actions
 from knowledge.errors import KnowledgeError
@@ -24,6 +25,7 @@ from tenants.access import TenantRequest
 from tenants.errors import ProductError
 from tenants.workspace.actions import record
 from tenants.workspace.admin_site import WorkspaceAdmin, acting_seat, workspace_site
+from tenants.workspace.models import Project
 
 STATE_COLOURS = {"Waiting": "warning", "Running": "info", "Done": "success", "Failed": "danger", "Cancelled": "warning"}
 WRITTEN = (Source.Kind.FAQ, Source.Kind.TEXT)
@@ -91,6 +93,16 @@ class SourceAdmin(WorkspaceAdmin):
         if obj is None:
             return ()
         return ("project", "kind") if obj.kind in WRITTEN else ("project", "kind", "url")
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What the address names (a knowledge gap's link does); the project, where there is but one."""
+        projects = list(Project.objects.values_list("pk", flat=True)[:2])
+        only = {"project": projects[0]} if len(projects) == 1 else {}
+        return {**only, **super().get_changeform_initial_data(request)}
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Without the buttons that would make or change a project on the way."""
+        return db_field.formfield(widget=UnfoldAdminSelectWidget(), empty_label="Choose a project", **kwargs)
 
     def get_urls(self) -> list[Any]:
         own = [
@@ -172,8 +184,6 @@ class SourceAdmin(WorkspaceAdmin):
 
     def response_add(self, request: HttpRequest, obj: Source, post_url_continue: str | None = None) -> HttpResponse:
         """To the page that shows the reading."""
-        if "_addanother" in request.POST or "_popup" in request.POST:
-            return super().response_add(request, obj, post_url_continue)
         return HttpResponseRedirect(reverse("admin:knowledge_source_change", args=[obj.pk]))
 
     def delete_model(self, request: HttpRequest, obj: Source) -> None:
@@ -221,7 +231,7 @@ def reading(source: Source) -> dict[str, Any]:
 class DocumentAdmin(WorkspaceAdmin):
     """A page as it was read: what the AI can quote from it."""
 
-    list_display = ("title_or_address", "source", "shown_state", "words", "language", "is_live", "error")
+    list_display = ("title_or_address", "source", "shown_state", "words", "language", "answers", "error")
     list_filter = ("state", "is_live", "source", "language")
     list_select_related = ("source",)
     search_fields = ("title", "url")
@@ -234,7 +244,7 @@ class DocumentAdmin(WorkspaceAdmin):
         "error",
         "language",
         "words",
-        "is_live",
+        "answers",
         "fetched_at",
         "passages",
     )
@@ -248,6 +258,10 @@ class DocumentAdmin(WorkspaceAdmin):
     )
     def shown_state(self, document: Document) -> str:
         return document.get_state_display()
+
+    @display(description="Now", ordering="is_live", label={"Answers": "success", "Does not answer": "primary"})
+    def answers(self, document: Document) -> str:
+        return "Answers" if document.is_live else "Does not answer"
 
     @display(description="Passages")
     def passages(self, document: Document) -> SafeString:

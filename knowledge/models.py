@@ -108,6 +108,7 @@ class Document(models.Model):
     fetched_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = "page"
         constraints = [models.UniqueConstraint(fields=["run", "url"], name="one_document_per_run_and_address")]
 
     def __str__(self) -> str:

@@ -3,3 +3,4 @@ from django.apps import AppConfig
 
 class LivesupportConfig(AppConfig):
     name = "livesupport"
+    verbose_name = "Live Support"

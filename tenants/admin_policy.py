@@ -25,6 +25,8 @@ class GuardedSite(UnfoldAdminSite):
     """
 
     sign_out_at = "/"
+    # Django's own first page lists its log, whose rows would be of all tenants.
+    index_template = app_index_template = "admin/settings_index.html"
 
     def turn_away(self, request: Any) -> HttpResponse:
         raise NotImplementedError

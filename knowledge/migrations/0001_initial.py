@@ -62,6 +62,9 @@ class Migration(migrations.Migration):
                 ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='documents', to='knowledge.crawlrun')),
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='documents', to='knowledge.source')),
             ],
+            options={
+                'verbose_name': 'page',
+            },
         ),
         migrations.AddField(
             model_name='crawlrun',

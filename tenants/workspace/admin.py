@@ -40,7 +40,7 @@ class ProjectAdmin(WorkspaceAdmin):
             "On your site",
             {
                 "fields": ("embed_line", "allowed_sites"),
-                "description": "Paste this line before </body> on every page that shall have the chat.",
+                "description": "Paste this line at the end of every page that shall have the chat.",
             },
         ),
         ("Look", {"fields": ("brand_color", "greeting", "suggestions")}),
@@ -115,7 +115,6 @@ class SeatAdmin(WorkspaceAdmin):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "projects" and field is not None:
             field.widget = UnfoldAdminCheckboxSelectMultipleWidget(choices=field.choices)
-            field.help_text = "None chosen: all chatbots."
         if db_field.name == "is_active" and field is not None:
             field.label, field.widget = "May sign in here", UnfoldBooleanSwitchWidget()
         return field
@@ -127,7 +126,7 @@ class SeatAdmin(WorkspaceAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The action has written the projects already."""
 
-    @display(description="Chatbots")
+    @display(description="Projects")
     def which_projects(self, seat: Seat) -> str:
         return ", ".join(project.name for project in seat.projects.all()) or "All"
 

@@ -30,7 +30,6 @@ class WorkspaceSite(GuardedSite):
     settings_name = "UNFOLD"
     sign_out_at = "/leave/"
     index_title = "Settings"
-    index_template = "admin/workspace_index.html"
 
     def has_permission(self, request: TenantRequest) -> bool:
         seat = getattr(request, "seat", None)
@@ -87,8 +86,6 @@ class WorkspaceAdmin(RoleRights, ModelAdmin):
     actions = None
     refusals: ClassVar[tuple[type[Exception], ...]] = (ProductError,)  # each with a `sentence` for people
     list_per_page = 50
-    show_full_result_count = False
-    save_on_top = False
 
     def changeform_view(
         self,
@@ -99,7 +96,8 @@ class WorkspaceAdmin(RoleRights, ModelAdmin):
     ) -> Any:
         """As Django's; an action's refusal undoes everything and is told in its own words."""
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            context = {"show_save_and_add_another": False, **(extra_context or {})}
+            return super().changeform_view(request, object_id, form_url, context)
         except self.refusals as refusal:
             messages.error(request, getattr(refusal, "sentence", str(refusal)))
             return HttpResponseRedirect(request.get_full_path())

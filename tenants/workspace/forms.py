@@ -98,6 +98,23 @@ class ProjectForm(forms.ModelForm[Project]):
     class Meta:
         model = Project
         exclude = ("model_key", "after_hours", "created_at")  # noqa: DJ006  the admin names the fields it shows
+        labels: ClassVar[dict[str, str]] = {
+            "brand_color": "Colour",
+            "suggestions": "First questions",
+            "request_enabled": "They ask for a person",
+            "mood_enabled": "Their mood drops",
+            "mood_threshold": "Mood below",
+            "weak_evidence_enabled": "A critical question has no answer",
+            "evidence_threshold": "Confidence below",
+            "claim_target_seconds": "Claimed within, in seconds",
+            "answerer": "Answers come from",
+            "model_name": "Name of the model",
+            "model_base_url": "Address of its API",
+        }
+        help_texts: ClassVar[dict[str, str]] = {
+            "model_name": "As its maker calls it, like gpt-4o-mini. Empty: the platform's default.",
+            "model_base_url": "Any OpenAI-compatible endpoint. Empty: the platform's own.",
+        }
         widgets: ClassVar[dict[str, Any]] = {"brand_color": UnfoldAdminColorInputWidget(attrs={"type": "color"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

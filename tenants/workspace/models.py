@@ -91,6 +91,10 @@ class Seat(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now)
 
+    class Meta:
+        verbose_name = "person"
+        verbose_name_plural = "people"
+
     def __str__(self) -> str:
         return self.name
 
@@ -113,6 +117,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         ordering = ["-at"]
+        verbose_name = "change"
 
     def __str__(self) -> str:
         return f"{self.actor} {self.verb} {self.subject}"
@@ -140,6 +145,8 @@ class OutboxEntry(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "outgoing entry"
+        verbose_name_plural = "outgoing"
         indexes = [models.Index(fields=["state", "next_at"]), models.Index(fields=["lane", "id"])]
 
     def __str__(self) -> str:

@@ -48,7 +48,7 @@ _LOOK: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("img/favicon.svg")}],
     "SITE_ICON": lambda _request: static("img/favicon.svg"),
     "STYLES": [lambda _request: static("css/admin.css")],
-    "SCRIPTS": [],
+    "SCRIPTS": [lambda _request: static("js/admin.js")],
     "COLORS": {
         "base": _STONE,
         "primary": _PETROL,
@@ -71,7 +71,6 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": lambda request: request.tenant.name,
     "SITE_SUBHEADER": "Settings",
     "SITE_URL": "/live/",
-    "SCRIPTS": [lambda _request: static("js/admin.js")],
     "ACCOUNT": {"navigation": [{"title": "Insights", "link": "/insights/"}]},
     "SIDEBAR": {
         "show_search": False,
@@ -80,8 +79,8 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "",
                 "items": [
-                    _item("Live Support", "support_agent", "/live/"),
-                    _item("Insights", "bar_chart", "/insights/"),
+                    {**_item("Live Support", "support_agent", "/live/"), "active": False},
+                    {**_item("Insights", "bar_chart", "/insights/"), "active": False},
                 ],
             },
             {
@@ -89,10 +88,10 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _item(
-                        "Chatbots",
+                        "Projects",
                         "chat_bubble",
                         _list_of("workspace_project"),
-                        "Look, triggers, opening hours, the model, and the line for your site.",
+                        "One chatbot each: look, triggers, hours, model, and the line for your site.",
                     ),
                 ],
             },
@@ -122,7 +121,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Team",
                 "items": [
-                    _item("People", "group", _list_of("workspace_seat"), "Who may do what, and for which chatbots."),
+                    _item("People", "group", _list_of("workspace_seat"), "Who may do what, and in which projects."),
                 ],
             },
             {
@@ -161,25 +160,42 @@ UNFOLD_PLATFORM: dict[str, Any] = {
             {
                 "title": "Customers",
                 "items": [
-                    _item("Tenants", "apartment", _list_of("tenants_tenant")),
-                    _item("Domains", "language", _list_of("tenants_domain")),
-                    _item("Plans", "sell", _list_of("tenants_plan")),
+                    _item(
+                        "Tenants", "apartment", _list_of("tenants_tenant"), "Who is a customer, and what they pay for."
+                    ),
+                    _item("Domains", "language", _list_of("tenants_domain"), "Which host name leads to whom."),
+                    _item("Plans", "sell", _list_of("tenants_plan"), "Prices and limits."),
                 ],
             },
             {
                 "title": "People",
                 "items": [
-                    _item("Users", "person", _list_of("tenants_user")),
-                    _item("Memberships", "badge", _list_of("tenants_membership")),
+                    _item("Users", "person", _list_of("tenants_user"), "Who signs in."),
+                    _item("Memberships", "badge", _list_of("tenants_membership"), "Who may enter which tenant."),
                 ],
             },
             {
                 "title": "Works",
                 "items": [
-                    _item("Heartbeats", "favorite", _list_of("tenants_heartbeat")),
-                    _item("Work that is due", "schedule", _list_of("tenants_due")),
-                    _item("Outside addresses", "alt_route", _list_of("tenants_externalroute")),
-                    _item("Outside calls", "call_received", _list_of("tenants_externalevent")),
+                    _item(
+                        "Heartbeats",
+                        "favorite",
+                        _list_of("tenants_heartbeat"),
+                        "When each kind of worker last gave a sign of life.",
+                    ),
+                    _item("Work that is due", "schedule", _list_of("tenants_due"), "Which tenants have work waiting."),
+                    _item(
+                        "Outside addresses",
+                        "alt_route",
+                        _list_of("tenants_externalroute"),
+                        "Which outside address belongs to whom.",
+                    ),
+                    _item(
+                        "Outside calls",
+                        "call_received",
+                        _list_of("tenants_externalevent"),
+                        "What came in from outside, and whether it was handled.",
+                    ),
                 ],
             },
         ],

@@ -59,6 +59,8 @@ class Migration(migrations.Migration):
                 ('sent_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={
+                'verbose_name': 'outgoing entry',
+                'verbose_name_plural': 'outgoing',
                 'indexes': [models.Index(fields=['state', 'next_at'], name='workspace_o_state_12a08c_idx'), models.Index(fields=['lane', 'id'], name='workspace_o_lane_bbe1a3_idx')],
             },
         ),
@@ -77,6 +79,10 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('projects', models.ManyToManyField(blank=True, help_text='None chosen: all projects.', to='workspace.project')),
             ],
+            options={
+                'verbose_name': 'person',
+                'verbose_name_plural': 'people',
+            },
         ),
         migrations.CreateModel(
             name='AuditEntry',
@@ -90,6 +96,7 @@ class Migration(migrations.Migration):
                 ('seat', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to='workspace.seat')),
             ],
             options={
+                'verbose_name': 'change',
                 'ordering': ['-at'],
             },
         ),
