@@ -97,9 +97,11 @@ def _fetch_ticket(request: TenantRequest, path: str) -> HttpResponse:
 @require_POST
 def leave(request: TenantRequest) -> HttpResponse:
     """Sign out here, and on the public host too: else one click would bring the next person back in."""
-    token = _LEFT.sign(str(request.user.pk)) if request.user.is_authenticated else ""
+    if not request.user.is_authenticated:
+        return HttpResponseRedirect(public_url("/"))
+    token = _LEFT.sign(str(request.user.pk))
     logout(request)
-    return HttpResponseRedirect(public_url("/left/?" + urlencode({"by": token}) if token else "/"))
+    return HttpResponseRedirect(public_url("/left/?" + urlencode({"by": token})))
 
 
 @require_GET
