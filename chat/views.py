@@ -204,7 +204,7 @@ def _session_request(request: HttpRequest) -> dict[str, Any]:
         raise TooLarge
     try:
         asked = json.loads(body)
-    except ValueError as error:  # also what is not UTF-8
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested without end
         raise BadFrame("The body is not JSON.") from error
     if not isinstance(asked, dict) or set(asked) - _SESSION_FIELDS:
         raise BadFrame("The body is an object with project, token, language, rehearsal.")

@@ -56,7 +56,7 @@ const connection = new Connection({
 const outbox = new Outbox((frame) => connection.send(frame), {
   keep: (item) => host.tell("keep", { item }),
   forget: (clientId) => host.tell("done", { client_id: clientId }),
-  changed: (item, how) => keepEnd(() => { tail.outgoing(item, how, connection.isOpen); start.hidden ||= item.frame.type === "message.send"; showFoot(); }),
+  changed: (item, how) => keepEnd(() => { tail.outgoing(item, how, connection.isOpen); if (item.frame.type === "message.send") retireChips(); showFoot(); }),
 });
 const composer = new Composer({
   longest: setup.longest_text, send: post,
@@ -99,7 +99,7 @@ function entry(frame) {
   portion += 1;
   outbox.confirm(frame.client_id);
   tail.entered(frame);
-  if (frame.kind === "text" && frame.sender === "visitor") start.hidden = true;
+  if (frame.kind === "text" && frame.sender === "visitor") retireChips();
   if (frame.kind === "text" && frame.sender === "visitor" && settled) tail.expect(frame.text);
   if (frame.seq > state.seen.visitor && isSpoken(frame)) spoken(frame);
 }
@@ -113,8 +113,9 @@ function accept(next) {
   portion = 0;
   if (state.owner !== "ai" && state.owner !== "none") log.retireOffers();
   tail.speaks(state.owner, state.epoch);
+  tick();
   log.setSeen(state.seen.team, state.agent?.name ?? "");
-  if (log.last === 0 && start.childElementCount === 0) greet();
+  if (start.childElementCount === 0) greet();
   showAll();
   markSeen();
 }
@@ -153,14 +154,19 @@ function say(words) {
 
 function greet() {
   const greeting = machineBubble({ type: "message", text: setup.greeting || t("greeting"), at: "" }, business, "div");
-  const chips = setup.suggestions.map((/** @type {string} */ text) => el("li", {}, el("button", { type: "button", class: "chip", dir: "auto", onclick: () => { post(text); composer.focus(); } }, text)));
+  const began = log.last > 0 || outbox.has("message.send"), chips = began ? [] : setup.suggestions.map((/** @type {string} */ text) => el("li", {}, el("button", { type: "button", class: "chip", dir: "auto", onclick: () => { post(text); composer.focus(); } }, text)));
   start.replaceChildren(greeting, ...(chips.length ? [el("ul", { class: "w-chips", role: "list" }, ...chips)] : []));
+}
+
+/** The suggestions are for the first word. */
+function retireChips() {
+  start.querySelector(".w-chips")?.remove();
 }
 
 // -- what is shown -------------------------------------------------------------------------------------------------
 
 function showAll() {
-  head.show(state, link.state === "open" || link.state === "connecting");
+  head.show(state, !wasOpen || link.state === "open");
   showFoot();
 }
 
@@ -178,6 +184,7 @@ function showFoot() {
 
 function showLink() {
   if (link.state === "open") wasOpen = true;
+  else tail.typing("", false); // nobody is known to type over a dead line
   if (link.state === "refused" && link.code === "not_signed_in") host.tell("renew");
   for (const item of outbox.items.values()) if (!item.failed) tail.outgoing(item, "waiting", connection.isOpen);
   tick();
@@ -275,7 +282,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.isComposing) host.tell("close");
   else if (event.key === "Tab" && self.full) keepFocus(event);
 });
-new ResizeObserver(() => { if (stuck) toEnd(); }).observe(body);
+const steady = new ResizeObserver(() => { if (stuck) toEnd(); });
+for (const node of [body, ...body.children]) steady.observe(node);
 setInterval(tick, 1000);
 showFoot();
 const host = new Host(told);

@@ -49,12 +49,12 @@
     button { all: unset; box-sizing: border-box; cursor: pointer; -webkit-tap-highlight-color: transparent; }
     button:focus-visible { outline: 3px solid light-dark(#077d94, #83d4ea); outline-offset: 3px; }
     .launcher { position: relative; inline-size: 60px; block-size: 60px; border-radius: 20px; display: grid; place-items: center; background: var(--brand); color: var(--on-brand); box-shadow: 0 4px 14px -4px #28242066, 0 1px 3px #28242040, inset 0 0 0 1px #ffffff24; transition: border-radius 240ms cubic-bezier(.2, .7, .2, 1); }
-    .launcher:hover { border-radius: 30px; }
+    @media (hover: hover) { .launcher:hover { border-radius: 30px; } }
     .launcher svg { inline-size: 30px; block-size: 30px; fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linecap: round; stroke-linejoin: round; grid-area: 1 / 1; transition: opacity 160ms, scale 160ms; }
     .launcher[aria-expanded="true"] .chat, .launcher[aria-expanded="false"] .down { opacity: 0; scale: .6; }
     .count { position: absolute; inset-block-start: -6px; inset-inline-end: -6px; min-inline-size: 22px; padding: 0 6px; border-radius: 11px; font-size: 12px; font-weight: 600; line-height: 22px; text-align: center; background: #b3141f; color: #fff; box-shadow: 0 0 0 2px #fff; }
     .preview { position: relative; display: grid; grid-template-columns: 28px minmax(0, 1fr); gap: 2px 10px; max-inline-size: min(290px, calc(100vw - 32px)); padding: 11px 38px 12px 14px; border-radius: 14px; border: 1px solid light-dark(#c7c5c2, #46433e); background: light-dark(#fff, #211f1c); color: light-dark(#1b1916, #f1eee8); box-shadow: 0 4px 14px -4px #28242040, 0 1px 3px #28242024; animation: rise 160ms cubic-bezier(.2, .7, .2, 1); }
-    :host([dir="rtl"]) .preview { padding: 11px 14px 12px 38px; }
+    .preview[dir="rtl"] { padding: 11px 14px 12px 38px; }
     .preview .open { display: contents; }
     .preview .open::after { content: ""; position: absolute; inset: 0; border-radius: 14px; }
     .preview .open:focus-visible::after { outline: 3px solid light-dark(#077d94, #83d4ea); outline-offset: 2px; }
@@ -263,7 +263,8 @@
   }
 
   function draw() {
-    const holder = make("div", { "data-builtabot": "", dir: look.direction, lang: look.language });
+    // The corner follows the page, the words the visitor.
+    const holder = make("div", { "data-builtabot": "", dir: getComputedStyle(document.documentElement).direction, lang: look.language });
     const shadow = holder.attachShadow({ mode: "open" });
     const sheet = new CSSStyleSheet(); // constructed sheets pass a page's policy that refuses inline styles
     sheet.replaceSync(STYLE);
@@ -273,7 +274,7 @@
     const who = make("span", { class: "who", "aria-hidden": "true" }), name = make("span", { class: "name", dir: "auto" }), line = make("span", { class: "line", dir: "auto" });
     const show = make("button", { type: "button", class: "open" }, who, name, line);
     const hide = make("button", { type: "button", class: "hide", "aria-label": look.words.hide_preview }, drawing("x", "m5.5 5.5 9 9m0-9-9 9"));
-    const preview = make("div", { class: "preview" }, show, hide);
+    const preview = make("div", { class: "preview", dir: look.direction }, show, hide);
     const root = make("div", { class: "root" }, preview, launcher);
     root.style.setProperty("--brand", look.brand);
     root.style.setProperty("--on-brand", look.on_brand);

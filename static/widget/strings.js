@@ -19,8 +19,13 @@ export function t(key, values = {}) {
   return (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     if (value === undefined) return whole;
-    return isolate ? `\u2068${value}\u2069` : String(value);
+    return apart(String(value));
   });
+}
+
+/** @param {string} text */
+function apart(text) {
+  return isolate ? `\u2068${text}\u2069` : text;
 }
 
 /** A length of time as people say it: "40 sec", "2 min". @param {number} seconds */
@@ -37,7 +42,7 @@ export function clock(seconds) {
 
 /** @param {Date} when */
 export function timeOf(when) {
-  return new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }).format(when);
+  return new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" }).format(when);
 }
 
 /** @param {Date} when */
@@ -48,10 +53,10 @@ export function dayOf(when) {
 /** The hour, and the day if it is another one. @param {Date} when */
 export function nextTime(when) {
   const today = when.toDateString() === new Date().toDateString();
-  return today ? timeOf(when) : new Intl.DateTimeFormat(language, { weekday: "long", hour: "2-digit", minute: "2-digit" }).format(when);
+  return today ? timeOf(when) : new Intl.DateTimeFormat(language, { weekday: "long", hour: "numeric", minute: "2-digit" }).format(when);
 }
 
 /** @param {string[]} names */
 export function list(names) {
-  return new Intl.ListFormat(language, { type: "conjunction" }).format(names);
+  return new Intl.ListFormat(language, { type: "conjunction" }).format(names.map(apart));
 }
