@@ -19,9 +19,9 @@ from builtabot.embedded.readiness import ask, check_ports
 from builtabot.embedded.terminal import Progress
 from builtabot.embedded.valkey import Valkey
 
-READY_LIMIT_SECONDS = 240.0
+STALL_LIMIT_SECONDS = 240.0
 # Work is rows under a lease, so a worker that dies loses nothing; waiting for it would only keep people.
-APP_STOP_SECONDS = 3.0
+APP_STOP_SECONDS = 2.0
 FRAME_BYTES = 64 * 1024
 # Settings that come from run.json here; in the environment they would win over it.
 OWN_SETTINGS = (
@@ -181,16 +181,19 @@ class Supervisor:
                 )
 
     def _await_ready(self) -> None:
-        began = time.monotonic()
+        began = moved = time.monotonic()
+        missing: tuple[str, ...] = ()
         while not (answer := ask(self._port)).ready:
             self._check_children()
+            # A slow machine that gets on is no failure; one that stands still is.
+            if answer.missing != missing:
+                missing, moved = answer.missing, time.monotonic()
             self._progress.update("waiting for: " + ", ".join(answer.missing))
-            if time.monotonic() - began > READY_LIMIT_SECONDS:
-                log = self._log_for(answer.missing)
-                missing = ", ".join(answer.missing)
+            if time.monotonic() - moved > STALL_LIMIT_SECONDS:
+                log = self._log_for(missing)
                 raise EmbeddedError(
-                    f"Not ready after {READY_LIMIT_SECONDS:.0f} s, for want of: {missing}. The end of "
-                    f"{log}:\n{tail(log)}"
+                    f"Nothing has moved for {STALL_LIMIT_SECONDS:.0f} s, for want of: {', '.join(missing)}. "
+                    f"The end of {log}:\n{tail(log)}"
                 )
             self._signals.wait(0.5)
         self._progress.done("web, workers, content", began)
