@@ -126,7 +126,12 @@ def test_leaving_ends_the_session_here_and_on_the_public_host(tenants: Tenants) 
 def test_nobody_can_be_signed_out_by_a_link_of_somebody_else(tenants: Tenants) -> None:
     others = browser(tenants.a.http_host, tenants.a.session_key(tenants.a.agent)).post("/leave/")["Location"]
     public = browser(PUBLIC_HOST, public_session(tenants.a.owner.user))
-    for link in (others.removeprefix("http://localhost:8000"), "/left/", "/left/?by=x", f"/left/?by={tenants.a.owner.user_id}"):
+    for link in (
+        others.removeprefix("http://localhost:8000"),
+        "/left/",
+        "/left/?by=x",
+        f"/left/?by={tenants.a.owner.user_id}",
+    ):
         assert "still signed in" in public.get(link).content.decode()
     assert "accounts/login" not in public.get("/go/")["Location"]
 

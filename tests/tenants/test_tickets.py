@@ -117,7 +117,8 @@ def test_a_ticket_of_somebody_without_a_seat_opens_nothing(tenants: Tenants) -> 
 
 
 @pytest.mark.parametrize(
-    "path", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", "/enter/?x", ""]
+    "path",
+    ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", "/enter/?x", ""],
 )
 def test_a_ticket_leads_to_no_other_site(tenants: Tenants, path: str) -> None:
     token = tickets.issue(user=tenants.a.agent.user, host=tenants.a.host)
