@@ -102,6 +102,7 @@ function entry(frame) {
   if (frame.kind === "text" && frame.sender === "visitor") retireChips();
   if (frame.kind === "text" && frame.sender === "visitor" && settled) tail.expect(frame.text);
   if (frame.seq > state.seen.visitor && isSpoken(frame)) spoken(frame);
+  if (frame.event === "erased" || frame.event === "edited") forget(frame.target);
 }
 
 let settled = false; // whether the history was told, and what comes now is news
@@ -130,16 +131,23 @@ function spoken(frame) {
   markSeen();
 }
 
+/** What was taken back is no news, and is not read out. @param {number} seq */
+function forget(seq) {
+  unread = unread.filter((one) => one.seq !== seq);
+  find("[data-say]").replaceChildren();
+  markSeen();
+}
+
 function markSeen() {
   const last = log.last;
   if (self.open && !self.away) {
     if (settled && last > Math.max(seenSent, state.seen.visitor) && connection.send({ type: "seen.set", seq: last })) seenSent = last;
-    if (unread.length && settled) { unread = []; host.tell("unread", { count: 0 }); }
-    return;
+    if (settled) unread = [];
   }
+  if (!settled) return;
   unread = unread.filter((one) => one.seq > state.seen.visitor);
   const newest = unread[unread.length - 1];
-  if (!newest || !settled) return;
+  if (!newest) { host.tell("unread", { count: 0 }); return; }
   const person = newest.sender === "agent", name = person ? newest.name : business;
   const text = newest.text.replace(/\[\d+\]|\*\*|`/g, "").replace(/\s+/g, " ").slice(0, PREVIEW_CHARACTERS);
   host.tell("unread", { count: unread.length, person, name, initials: person ? initialsOf(name) : [...business][0], text });
@@ -226,7 +234,7 @@ function told(note) {
     case "open":
       self.open = note.open;
       connection.setVisible(self.open && !self.away);
-      if (note.open) { toEnd(); markSeen(); if (note.focus && !matchMedia("(pointer: coarse)").matches) composer.focus(); }
+      if (note.open) { toEnd(); markSeen(); if (note.focus) takeFocus(); }
       else composer.stopTyping();
       return;
     case "away": self.away = note.away; connection.setVisible(self.open && !self.away); sendPage(); markSeen(); return;
@@ -243,7 +251,13 @@ function begin(note) {
   connection.visible = self.open && !self.away;
   outbox.restore(note.outbox ?? []);
   if (note.draft && !composer.field.value) composer.write(note.draft);
-  if (self.open && !matchMedia("(pointer: coarse)").matches && document.hasFocus()) composer.focus();
+  if (note.focus) takeFocus();
+}
+
+/** Into the field; but on touch that would raise the keyboard over the log. */
+function takeFocus() {
+  if (matchMedia("(pointer: coarse)").matches) body.focus({ preventScroll: true });
+  else composer.focus();
 }
 
 /** @param {string} token */

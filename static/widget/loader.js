@@ -105,7 +105,7 @@
   let parts = {};
   /** @type {MessagePort | null} */
   let port = null;
-  let isOpen = false, isAsking = false, isStopped = false, unread = 0;
+  let isOpen = false, isAsking = false, isStopped = false, wantsFocus = false, unread = 0;
   let overflowBefore = "";
 
   /** @param {string} type @param {object} [fields] */
@@ -187,8 +187,10 @@
     const channel = new MessageChannel();
     port = channel.port1;
     port.onmessage = (event) => heard(event.data);
+    const focus = isOpen && wantsFocus && [parts.frame, parts.launcher, null].includes(parts.shadow.activeElement);
+    if (focus) parts.frame.focus(); // the one from before it had loaded is gone
     const init = {
-      builtabot: 1, type: "init", language, theme: script?.dataset.theme ?? "", page: page(), draft: store.get("draft") ?? "",
+      focus, builtabot: 1, type: "init", language, theme: script?.dataset.theme ?? "", page: page(), draft: store.get("draft") ?? "",
       outbox: unsent(), open: isOpen, away: document.visibilityState === "hidden", full: phone.matches,
     };
     parts.frame.contentWindow.postMessage(init, home, [channel.port2]);
@@ -211,6 +213,7 @@
   function open({ focus = true } = {}) {
     if (!look || isStopped || isOpen) return;
     isOpen = true;
+    wantsFocus = focus;
     ensureFrame();
     store.set("open", "1");
     reflect();
