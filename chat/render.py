@@ -7,11 +7,12 @@ is not one of a dozen plain elements. There are no images: a picture is a reques
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import nh3
-from django.utils.html import escape
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
@@ -21,6 +22,7 @@ ALLOWED_TAGS = frozenset({"p", "br", "strong", "em", "code", "pre", "ul", "ol", 
 ALLOWED_SCHEMES = frozenset({"http", "https", "mailto"})
 MAX_CHARACTERS = 20_000  # far above any message; bounds what the parser can be made to do
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_TAG_OR_MARK = re.compile(r"<[^>]*>|\[(?P<n>\d{1,2})\]")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n+")
 _UNSEEN = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 
@@ -32,15 +34,44 @@ def plain(text: str) -> SafeString:
     return mark_safe("".join(f"<p>{part}</p>" for part in paragraphs))  # noqa: S308  escaped above
 
 
-def rich(text: str, *, links: frozenset[str] = frozenset()) -> SafeString:
+@dataclass(frozen=True)
+class Source:
+    """Where a `[1]` in an answer leads; `url` may be empty."""
+
+    words: str
+    url: str
+
+
+def rich(
+    text: str, *, links: frozenset[str] = frozenset(), sources: Mapping[int, Source] | None = None
+) -> SafeString:
     """Markdown of the AI, or of a page that it quotes.
 
     `links` names the hosts, as `host` or `host:port`, that a link may lead to, exactly; an e-mail link needs
-    its address' host there. Every other link is shown as its words alone.
+    its address' host there. Every other link is shown as its words alone. A `[1]` whose number is in `sources`
+    becomes a mark that leads there; other brackets stay.
     """
     text = text.translate(_UNSEEN)[:MAX_CHARACTERS]
     html = _PARSER.render(text, {"links": links})
-    return mark_safe(_clean(html))  # noqa: S308  through the allow-list
+    return mark_safe(_marked(_clean(html), sources or {}))  # noqa: S308  through the allow-list
+
+
+def _marked(html: str, sources: Mapping[int, Source]) -> str:
+    """Put our own marks, each escaped, into clean HTML, between its tags only."""
+
+    def mark(found: re.Match[str]) -> str:
+        source = sources.get(int(found["n"] or 0))
+        if source is None:
+            return found[0]
+        url, words, n = web_address(source.url), source.words, found["n"]
+        if not url:
+            return format_html('<span class="cite" title="{}">{}</span>', words, n)
+        inner = format_html('<span class="sr">Source </span>{}', n)
+        return format_html(
+            '<a class="cite" href="{}" title="{}" target="_blank" rel="noopener noreferrer">{}</a>', url, words, inner
+        )
+
+    return _TAG_OR_MARK.sub(mark, html) if sources else html
 
 
 def link_allowed(url: str, links: frozenset[str]) -> bool:

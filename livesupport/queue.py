@@ -222,7 +222,8 @@ def resolved_groups(seat: Seat, now: datetime) -> list[Group]:
     first = asked.order_by("seq").values("text")[:1]
     rows = []
     episode: Any
-    for episode in ended.annotate(first_text=Coalesce(Subquery(first), Value(""), output_field=TextField()))[:MOST_FOUND]:
+    first_text = Coalesce(Subquery(first), Value(""), output_field=TextField())
+    for episode in ended.annotate(first_text=first_text)[:MOST_FOUND]:
         conversation = episode.conversation
         pill = OUTCOME_PILLS.get(Episode.Outcome(episode.outcome), Pill("check", "Ended"))
         if episode.outcome == Episode.Outcome.PEOPLE and episode.resolved_by:

@@ -8,11 +8,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.utils.safestring import SafeString
-
 from chat import delivery
 from chat.models import Conversation, Message
-from chat.render import plain, rich, web_address
+from chat.render import Source, plain, rich, web_address
 from tenants.workspace.models import Seat
 
 NEWEST_SHOWN = 200
@@ -38,7 +36,7 @@ class Line:
     sender: str
     name: str
     at: datetime
-    html: SafeString = SafeString("")
+    html: str = ""
     mine: bool = False
     initials: str = ""
     seen: bool = False
@@ -103,6 +101,7 @@ def _said(entry: Entry, change: Entry | None, view: _View) -> Line:
     by_ai = entry["sender"] == "ai" or entry["kind"] == "event"
     text = change["text"] if change and change["event"] == "edited" else entry["text"]
     citations = _citations(entry["data"].get("citations", ()))
+    sources = {one.n: Source(one.words, one.url) for one in citations}
     hosts = frozenset(urlsplit(one.url).netloc for one in citations if one.url)
     return Line(
         seq=entry["seq"],
@@ -110,7 +109,7 @@ def _said(entry: Entry, change: Entry | None, view: _View) -> Line:
         sender="ai" if by_ai else entry["sender"],
         name=entry["name"],
         at=_time(entry),
-        html=rich(text, links=hosts) if by_ai else plain(text),
+        html=rich(text, links=hosts, sources=sources) if by_ai else plain(text),
         mine=entry["seq"] in view.own,
         initials=view.visitor_initials if entry["sender"] == "visitor" else _initials(entry["name"]),
         seen=view.visitor_seen >= entry["seq"],

@@ -7,9 +7,12 @@
  * @type {WeakMap<Element, string>} */
 const sources = new WeakMap();
 
+/** @param {Element} node */
+function written(node) { return new XMLSerializer().serializeToString(node); }
+
 /** Remember what the first paint brought. @param {ParentNode} root */
 export function remember(root) {
-  for (const node of root.querySelectorAll("[data-key]:not([data-keys])")) sources.set(node, node.outerHTML);
+  for (const node of root.querySelectorAll("[data-key]:not([data-keys])")) sources.set(node, written(node));
 }
 
 /** Read a partial. Its scripts do not run, and nothing of it is in the page yet. @param {string} html */
@@ -25,7 +28,7 @@ export function patch(target, fresh) {
   /** @type {Element | null} */
   let after = null;
   for (const child of keyed(fresh)) {
-    const key = child.dataset.key ?? "", source = child.hasAttribute("data-keys") ? "" : child.outerHTML;
+    const key = child.dataset.key ?? "", source = child.hasAttribute("data-keys") ? "" : written(child);
     const present = old.get(key);
     old.delete(key);
     const node = present ? settle(present, child, source) : adopt(child, source);
