@@ -35,6 +35,7 @@ def bind() -> None:
             "episodes": "chat.end_idle_episodes",
             "crawl": "knowledge.sweep_crawls",
             "waiting": "livesupport.watch_waiting",
+            "outbox": "workspace.deliver_outbox",
         }
     )
     chat_ports.bind(availability.promise)

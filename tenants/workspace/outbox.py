@@ -1,0 +1,132 @@
+"""The outbox: what must leave the house (e-mail, Slack, webhooks) is a row until it has.
+
+Entries of one lane leave in order, one at a time; lanes do not wait for each other. An entry is held by lease
+while it is sent. A failure that may pass is tried again with growing pauses; one that will not, or that did not
+pass ten times, is dead: the tenant sees it, with the reason, and may try again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from tenants import due
+from tenants.errors import ProductError
+from tenants.workspace.models import OutboxEntry
+
+log = logging.getLogger(__name__)
+KIND = "outbox"  # the kind of work in the public Due table
+LEASE = timedelta(seconds=90)
+MOST_ATTEMPTS = 10
+FIRST_PAUSE_SECONDS = 5
+LONGEST_PAUSE_SECONDS = 600
+Handler = Callable[[OutboxEntry], None]
+State = OutboxEntry.State
+_handlers: dict[str, Handler] = {}
+
+
+class DeliveryFailed(ProductError):
+    """An entry could not be delivered. `after_seconds` is how long the other side asked us to wait."""
+
+    code = "delivery_failed"
+
+    def __init__(self, sentence: str, *, retryable: bool, after_seconds: float | None = None) -> None:
+        super().__init__(sentence, retryable=retryable)
+        self.after_seconds = after_seconds
+
+
+def bind(table: Mapping[str, Handler]) -> None:
+    """Fill the table: kind of entry -> who delivers it. The composition root does."""
+    _handlers.clear()
+    _handlers.update(table)
+
+
+def post(*, kind: str, lane: str, key: str, payload: dict[str, Any]) -> OutboxEntry:
+    """Put something into the outbox, in the caller's transaction. The same `key` again is the same entry."""
+    entry, is_new = OutboxEntry.objects.get_or_create(
+        idempotency_key=key, defaults={"kind": kind, "lane": lane, "payload": payload}
+    )
+    if is_new:
+        due.note(KIND, entry.next_at)
+    return entry
+
+
+def retry(*, entry_id: int) -> bool:
+    """Try a dead entry again, from the start of its attempts. False when it is not dead."""
+    with transaction.atomic():
+        again = {"state": State.WAITING, "attempts": 0, "next_at": timezone.now()}
+        revived = OutboxEntry.objects.filter(pk=entry_id, state=State.DEAD).update(**again)
+        if revived:
+            due.note(KIND, timezone.now())
+    return bool(revived)
+
+
+def deliver_due() -> int:
+    """Deliver everything that may leave now; how many entries were tried. What remains notes when it is due."""
+    tried = 0
+    while (entry := claim()) is not None:
+        _deliver(entry)
+        tried += 1
+    with transaction.atomic():
+        if (at := _next_at()) is not None:
+            due.note(KIND, at)
+    return tried
+
+
+def claim(now: datetime | None = None) -> OutboxEntry | None:
+    """Take the lease of the oldest entry that is due and first of its lane. One caller wins each."""
+    now = now or timezone.now()
+    waiting = Q(state=State.WAITING, next_at__lte=now) | Q(state=State.SENDING, lease_until__lt=now)
+    earlier = OutboxEntry.objects.filter(
+        lane=OuterRef("lane"), pk__lt=OuterRef("pk"), state__in=[State.WAITING, State.SENDING]
+    )
+    with transaction.atomic():
+        free = OutboxEntry.objects.select_for_update(skip_locked=True).filter(waiting, ~Exists(earlier))
+        entry = free.order_by("pk").first()
+        if entry is None:
+            return None
+        entry.state, entry.lease_until, entry.attempts = State.SENDING, now + LEASE, entry.attempts + 1
+        entry.save(update_fields=["state", "lease_until", "attempts"])
+        return entry
+
+
+def _deliver(entry: OutboxEntry) -> None:
+    handler = _handlers.get(entry.kind)
+    try:
+        if handler is None:
+            raise DeliveryFailed(f"Nobody delivers {entry.kind}.", retryable=False)
+        handler(entry)
+    except ProductError as error:
+        _failed(entry, error)
+    except Exception:
+        log.exception("outbox entry %s broke", entry.pk)
+        _failed(entry, DeliveryFailed("Something went wrong on our side.", retryable=True))
+    else:
+        entry.state, entry.sent_at, entry.last_error = State.SENT, timezone.now(), ""
+        entry.save(update_fields=["state", "sent_at", "last_error"])
+
+
+def _failed(entry: OutboxEntry, error: ProductError) -> None:
+    dead = not error.retryable or entry.attempts >= MOST_ATTEMPTS
+    entry.state = State.DEAD if dead else State.WAITING
+    pause = pause_seconds(entry.attempts, getattr(error, "after_seconds", None))
+    entry.next_at, entry.last_error = timezone.now() + timedelta(seconds=pause), error.sentence[:1000]
+    entry.save(update_fields=["state", "next_at", "last_error"])
+
+
+def pause_seconds(attempts: int, asked: float | None) -> float:
+    """How long to wait after the nth attempt: 5 s, doubled each time, at most 10 minutes; never less than asked."""
+    own = float(min(FIRST_PAUSE_SECONDS << (attempts - 1), LONGEST_PAUSE_SECONDS))
+    return max(own, asked or 0)
+
+
+def _next_at() -> datetime | None:
+    open_ones = OutboxEntry.objects.filter(state__in=[State.WAITING, State.SENDING]).order_by("next_at")
+    first = open_ones.first()
+    return None if first is None else max(first.next_at, timezone.now() + timedelta(seconds=2))

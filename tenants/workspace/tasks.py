@@ -1,0 +1,14 @@
+"""The outbox, worked off. Bound to the kind `outbox` of `Due` by the composition root."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from tenants.schema import TenantTask
+from tenants.workspace import outbox
+
+
+@shared_task(base=TenantTask, name="workspace.deliver_outbox")
+def deliver_outbox() -> None:
+    """Deliver what may leave now."""
+    outbox.deliver_due()
