@@ -134,6 +134,13 @@ def test_a_schema_that_fails_half_way_is_gone(scratch: list[str]) -> None:
     assert schemas() == before
 
 
+def _found_half() -> None:
+    with provisioning.fresh_schema() as name:
+        Tenant.objects.create(schema_name=name, name="Half")
+        run_in(name, Project.objects.create, key="main", name="Half")
+        raise RuntimeError("planned")
+
+
 @pytest.mark.parametrize("with_template", [True, False], ids=["template", "migrations"])
 def test_a_business_that_cannot_be_furnished_leaves_nothing(
     scratch: list[str], monkeypatch: pytest.MonkeyPatch, with_template: bool
@@ -141,10 +148,8 @@ def test_a_business_that_cannot_be_furnished_leaves_nothing(
     if not with_template:
         monkeypatch.setattr(provisioning, "template_sql", lambda: None)
     before, tenants = schemas(), Tenant.objects.count()
-    with pytest.raises(RuntimeError, match="planned"), provisioning.fresh_schema() as name:
-        Tenant.objects.create(schema_name=name, name="Half")
-        run_in(name, Project.objects.create, key="main", name="Half")
-        raise RuntimeError("planned")
+    with pytest.raises(RuntimeError, match="planned"):
+        _found_half()
     assert schemas() == before
     assert Tenant.objects.count() == tenants
     assert connection.schema_name == PUBLIC

@@ -1,0 +1,87 @@
+"""`/healthz` and `/readyz` answer everywhere, and ready means ready."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from builtabot import health
+from knowledge.models import Chunk, CrawlRun
+from tenants.models import Domain, Heartbeat
+from tests.cast import browser
+from tests.conftest import Tenants
+
+HOSTS = ("localhost:8000", "team1.localhost:8000", "evil.example", "127.0.0.1:8000", "[::1]:8000", "")
+
+
+@pytest.fixture
+def workers(db: None) -> None:
+    """A fresh sign of life of each queue's workers."""
+    for name in ("chat", "index"):
+        Heartbeat.objects.update_or_create(name=name, defaults={"at": timezone.now()})
+
+
+def missing(host: str = "evil.example") -> list[str]:
+    answer = browser(host).get("/readyz")
+    body = answer.json()
+    assert answer.status_code == (200 if body["ready"] else 503)
+    assert body["ready"] is not bool(body.get("missing"))
+    return body.get("missing", [])
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_health_is_answered_on_every_host(workers: None, host: str) -> None:
+    assert browser(host).get("/healthz").json() == {"ok": True}
+    answer = browser(host).get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"ready": True})
+    assert answer["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["chat", "index"])
+def test_a_worker_without_a_fresh_sign_of_life_is_missing(workers: None, name: str) -> None:
+    Heartbeat.objects.filter(name=name).update(at=timezone.now() - timedelta(seconds=29))
+    assert missing() == []
+    Heartbeat.objects.filter(name=name).update(at=timezone.now() - timedelta(seconds=31))
+    assert missing() == [f"{name} worker"]
+    Heartbeat.objects.all().delete()
+    assert missing() == ["chat worker", "index worker"]
+
+
+def test_tables_that_lag_behind_are_named(workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db.migrations.executor import MigrationExecutor
+
+    monkeypatch.setattr(health._Migrations, "_applied", False)
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: [("one", False)])
+    assert missing() == ["migrations"]
+    monkeypatch.undo()
+    assert missing() == []
+
+
+def test_a_broker_that_does_not_answer_is_named(workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from celery import current_app
+    from kombu import Connection
+
+    monkeypatch.setattr(current_app, "connection_for_write", lambda: Connection("redis://127.0.0.1:1/0"))
+    assert missing() == ["broker"]
+
+
+def test_the_demos_content_is_named_with_its_progress(tenants: Tenants, workers: None, settings: Any) -> None:
+    settings.DEMO = True
+    assert missing() == ["demo content (not seeded)"]
+    a = tenants.a
+    Domain.objects.create(domain="acme.localhost", tenant=a.tenant)
+    assert missing() == []
+
+    def reading(**facts: Any) -> list[str]:
+        a.run(CrawlRun.objects.filter(pk=a.run_id).update, **facts)
+        return missing()
+
+    assert reading(state="running", found=42, indexed=14) == ["demo content (14 of 42 pages)"]
+    assert reading(found=0) == ["demo content (waiting for the crawl)"]
+    assert reading(state="failed", error="No page.") == ["demo content (crawl failed: No page.)"]
+    assert reading(state="done") == []
+    a.run(Chunk.objects.update, is_live=False)
+    assert missing() == ["demo content (nothing indexed)"]
+    a.run(CrawlRun.objects.all().delete)
+    assert missing() == ["demo content (no crawl yet)"]
