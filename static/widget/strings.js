@@ -28,10 +28,10 @@ function apart(text) {
   return isolate ? `\u2068${text}\u2069` : text;
 }
 
-/** A length of time as people say it: "40 sec", "2 min". @param {number} seconds */
+/** A length of time as people say it: "40 seconds", "2 minutes". @param {number} seconds */
 export function span(seconds) {
   const [value, unit] = seconds < 90 ? [Math.max(1, Math.round(seconds)), "second"] : seconds < 5400 ? [Math.round(seconds / 60), "minute"] : [Math.round(seconds / 3600), "hour"];
-  return new Intl.NumberFormat(language, { style: "unit", unit: String(unit), unitDisplay: "short" }).format(Number(value));
+  return new Intl.NumberFormat(language, { style: "unit", unit: String(unit), unitDisplay: "long" }).format(Number(value));
 }
 
 /** Minutes and seconds of a running clock: "0:08". @param {number} seconds */

@@ -53,7 +53,11 @@ def set_up(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
         cast = make_tenant()
         questions = ["How long do I have to return a lamp?", "Where is my order?"]
         cast.run(lambda: Project.objects.update(name="Brackwater", greeting="", suggestions=questions))
-    with stage.web_server() as port, stage.shop_server(f"http://{cast.host}:{port}") as shop, stage.browser() as browser:
+    with (
+        stage.web_server() as port,
+        stage.shop_server(f"http://{cast.host}:{port}") as shop,
+        stage.browser() as browser,
+    ):
         yield Stage(shop, cast, browser, django_db_blocker)
 
 
@@ -167,7 +171,7 @@ def test_a_forgotten_token_is_replaced_without_the_visitor_noticing(page: Page) 
     expect(frame.locator("[data-log] .msg-visitor")).to_contain_text("Hello again")
 
 
-# -- with a server that misbehaves -----------------------------------------------------------------------------------------
+# -- with a server that misbehaves --------------------------------------------------------------------------------
 
 
 def test_an_answer_streams_and_gives_way_to_the_stored_one(script: Script, page: Page) -> None:
@@ -221,7 +225,7 @@ def test_a_newer_epoch_alone_silences_the_ai(script: Script, page: Page) -> None
     script.tell_state()  # the log's entry was lost on the way
     expect(frame.locator("[data-tail] .msg-ai")).to_have_count(0)
     expect(frame.get_by_role("button", name="Talk to a human")).to_be_hidden()
-    expect(frame.locator(".w-wait")).to_contain_text("Usually someone joins within 40 sec")
+    expect(frame.locator(".w-wait")).to_contain_text("Usually someone joins within 40 seconds")
 
 
 def test_a_hole_is_healed_in_order(script: Script, page: Page) -> None:
@@ -384,7 +388,8 @@ def test_each_message_is_announced_once(script: Script, page: Page) -> None:
     at_rest(frame)
     frame.evaluate(
         """() => { window.said = []; new MutationObserver((all) => all.forEach((one) => one.addedNodes.forEach(
-           (node) => window.said.push(node.textContent)))).observe(document.querySelector("[data-say]"), { childList: true }); }"""
+           (node) => window.said.push(node.textContent)))).observe(document.querySelector("[data-say]"),
+           { childList: true }); }"""
     )
     write(frame, "Hello")
     for n in range(5):
@@ -401,7 +406,9 @@ def test_the_team_is_told_the_page_without_its_secrets(script: Script, page: Pag
     open_chat(page)
     until(page, lambda: script.said("hello"))
     assert script.said("hello")[0]["page"]["title"] == "The Harbour lamp"
-    page.evaluate("() => { history.pushState({}, '', '/cart?step=2&reset_token=abc#top'); document.title = 'Your bag'; }")
+    page.evaluate(
+        "() => { history.pushState({}, '', '/cart?step=2&reset_token=abc#top'); document.title = 'Your bag'; }"
+    )
     until(page, lambda: script.said("page.view"))
     view = script.said("page.view")[-1]
     assert view["title"] == "Your bag"
@@ -422,13 +429,17 @@ def test_a_forged_message_moves_nothing(script: Script, page: Page) -> None:
     frame = open_chat(page)
     at_rest(frame)
     page.evaluate(
-        """() => { const target = document.querySelector("[data-builtabot]").shadowRoot.querySelector("iframe").contentWindow;
+        """() => { const root = document.querySelector("[data-builtabot]").shadowRoot;
+           const target = root.querySelector("iframe").contentWindow;
            const port = () => new MessageChannel().port2;
            target.postMessage({ builtabot: 1, type: "init", draft: "forged", outbox: [] }, "*", [port()]);
            target.postMessage({ builtabot: 1, type: "token", token: "forged" }, "*");
            window.postMessage({ builtabot: 1, type: "close" }, "*"); }"""
     )
-    frame.evaluate("() => { window.postMessage({ builtabot: 1, type: 'init', draft: 'forged' }, '*'); parent.postMessage({ type: 'close' }, '*'); }")
+    frame.evaluate(
+        """() => { window.postMessage({ builtabot: 1, type: "init", draft: "forged" }, "*");
+           parent.postMessage({ type: "close" }, "*"); }"""
+    )
     page.wait_for_timeout(300)
     expect(frame.locator("[data-field]")).to_have_value("")
     expect(page.locator("[data-builtabot] .launcher")).to_have_attribute("aria-expanded", "true")
@@ -505,9 +516,14 @@ def test_a_page_that_is_not_on_the_list_shows_nothing(set_up: Stage) -> None:
     page = context.new_page()
     warned: list[str] = []
     page.on("console", lambda line: warned.append(line.text))
-    page.route("**/widget/project?*", lambda route: route.fulfill(
-        status=403, json={"code": "site_not_allowed", "sentence": "This site is not on the project's list of sites."},
-        headers={"Access-Control-Allow-Origin": "*"}))
+    page.route(
+        "**/widget/project?*",
+        lambda route: route.fulfill(
+            status=403,
+            json={"code": "site_not_allowed", "sentence": "This site is not on the project's list of sites."},
+            headers={"Access-Control-Allow-Origin": "*"},
+        ),
+    )
     page.goto(f"{set_up.shop}/lamp")
     until(page, lambda: any("the chat stays closed" in line for line in warned))
     assert page.locator("[data-builtabot]").count() == 0

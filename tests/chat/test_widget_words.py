@@ -41,7 +41,14 @@ def test_each_word_is_used_and_none_is_missing() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "found"),
-    [(["de-AT"], "de"), (["PT_br"], "pt"), (["xx", "fr"], "fr"), (["", ""], "en"), (["../en"], "en"), (["zh-Hant"], "zh")],
+    [
+        (["de-AT"], "de"),
+        (["PT_br"], "pt"),
+        (["xx", "fr"], "fr"),
+        (["", ""], "en"),
+        (["../en"], "en"),
+        (["zh-Hant"], "zh"),
+    ],
 )
 def test_a_language_is_picked_from_tags(wanted: list[str], found: str) -> None:
     assert wording.pick(*wanted) == found
@@ -60,5 +67,8 @@ def test_every_module_is_preloaded() -> None:
 def test_no_text_becomes_html_or_code(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert "// @ts-check" in source
-    assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|postMessage\([^)]*[\"']\*", source)
+    assert not re.findall(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|postMessage\([^)]*[\"']\*",
+        source,
+    )
     assert source.count("\n") <= 400

@@ -22,10 +22,16 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, WebSocketRoute, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 READY_SECONDS = 60
 SHOP = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The Harbour lamp</title>
@@ -135,7 +141,9 @@ class Script:
         if self.deaf:
             return
         if frame["type"] == "hello":
-            route.send(json.dumps({"type": "hello", "v": 1, "conversation": "c", "project": {"key": "shop", "name": "x"}}))
+            route.send(
+                json.dumps({"type": "hello", "v": 1, "conversation": "c", "project": {"key": "shop", "name": "x"}})
+            )
         if frame["type"] in ("hello", "resume"):
             for entry in [one for one in self.log if one["seq"] > frame.get("seq", 0)]:
                 route.send(json.dumps(entry))
@@ -159,9 +167,10 @@ class Script:
         """Add to the log, as the server's transaction would; `tell=False` is a lost nudge."""
         kind = "event" if more.get("event") else "text"
         entry = {
-            "type": "message", "conversation": "c", "seq": self.seq + 1, "prev": self.seq, "kind": kind, "sender": sender,
-            "name": more.pop("name", "Ana Ruiz" if sender == "agent" else ""), "text": text, "event": "", "data": {},
-            "target": None, "client_id": None, "at": _now(), "epoch": self.state["epoch"], **more,
+            "type": "message", "conversation": "c", "seq": self.seq + 1, "prev": self.seq, "kind": kind,
+            "sender": sender, "name": more.pop("name", "Ana Ruiz" if sender == "agent" else ""), "text": text,
+            "event": "", "data": {}, "target": None, "client_id": None, "at": _now(),
+            "epoch": self.state["epoch"], **more,
         }  # fmt: skip
         self.seq += 1
         self.log.append(entry)
@@ -176,7 +185,13 @@ class Script:
         """Another owner: the epoch goes up, the state is told."""
         agent = {"name": "Ana Ruiz", "initials": "AR"} if owner == "agent" else None
         waiting = _now() if owner == "queue" else None
-        self.state |= {"owner": owner, "epoch": self.state["epoch"] + 1, "agent": agent, "waiting_since": waiting, **more}
+        self.state |= {
+            "owner": owner,
+            "epoch": self.state["epoch"] + 1,
+            "agent": agent,
+            "waiting_since": waiting,
+            **more,
+        }
 
     def tell_state(self) -> None:
         self.tell(self.state)
