@@ -8,7 +8,7 @@ from datetime import date
 
 from insights.queries import Outcomes, Timing
 
-TOP, BOTTOM, LEFT, RIGHT = 14.0, 250.0, 34.0, 716.0
+TOP, BOTTOM, LEFT, RIGHT = 14.0, 250.0, 34.0, 704.0
 
 
 @dataclass(frozen=True)

@@ -146,9 +146,10 @@ class SourceAdmin(WorkspaceAdmin):
         if run is None or not is_open(run):
             messages.info(request, "Nothing is being read.")
             return
-        actions.cancel_crawl(run=run)
+        run = actions.cancel_crawl(run=run)
         self._note(request, source, "cancelled reading")
-        messages.success(request, "Cancelled. What answered before still answers.")
+        told = "Stopping before the next page." if is_open(run) else "Cancelled."
+        messages.success(request, f"{told} What answered before still answers.")
 
     def _note(self, request: TenantRequest, source: Source, verb: str) -> None:
         data = {"model": self.opts.label_lower, "id": str(source.pk), "text": ""}

@@ -68,7 +68,11 @@ def _languages() -> list[tuple[str, str]]:
 class ProjectForm(forms.ModelForm[Project]):
     """A chatbot's settings. A stored key can be replaced or removed here, and is never shown."""
 
-    suggestions = LinesField(most=MAX_SUGGESTIONS, help_text="Up to four questions offered at the start, one a line.")
+    suggestions = LinesField(
+        label="First questions",
+        most=MAX_SUGGESTIONS,
+        help_text="Up to four questions offered at the start, one a line.",
+    )
     allowed_sites = LinesField(
         most=MAX_SITES,
         help_text="Sites that may show the widget, one a line, like https://shop.example. Empty: any site.",
@@ -100,7 +104,6 @@ class ProjectForm(forms.ModelForm[Project]):
         exclude = ("model_key", "after_hours", "created_at")  # noqa: DJ006  the admin names the fields it shows
         labels: ClassVar[dict[str, str]] = {
             "brand_color": "Colour",
-            "suggestions": "First questions",
             "request_enabled": "They ask for a person",
             "mood_enabled": "Their mood drops",
             "mood_threshold": "Mood below",

@@ -70,8 +70,10 @@ UNFOLD: dict[str, Any] = {
     **_LOOK,
     "SITE_HEADER": lambda request: request.tenant.name,
     "SITE_SUBHEADER": "Settings",
-    "SITE_URL": "/live/",
-    "ACCOUNT": {"navigation": [{"title": "Insights", "link": "/insights/"}]},
+    "SITE_URL": None,
+    "ACCOUNT": {
+        "navigation": [{"title": "Live Support", "link": "/live/"}, {"title": "Insights", "link": "/insights/"}]
+    },
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,
@@ -151,7 +153,7 @@ UNFOLD_PLATFORM: dict[str, Any] = {
     **_LOOK,
     "SITE_HEADER": "BuiltABot",
     "SITE_SUBHEADER": "Platform",
-    "SITE_URL": "/",
+    "SITE_URL": None,
     "ACCOUNT": {"navigation": [{"title": "Home page", "link": "/"}]},
     "SIDEBAR": {
         "show_search": False,

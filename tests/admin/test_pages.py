@@ -1,12 +1,14 @@
 """Who gets into a tenant's settings, and that every page of them opens."""
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from tenants.models import User
+from tenants.models import Plan, User
 from tenants.schema import PUBLIC, run_in
 from tenants.workspace.admin import workspace_site
+from tenants.workspace.models import AuditEntry
 from tests.cast import BASE_DOMAIN, PORT, Cast, browser
 from tests.conftest import Tenants
 
@@ -160,3 +162,25 @@ def test_the_platforms_admin_is_for_staff(tenants: Tenants) -> None:
     assert browser(PUBLIC_HOST).get("/admin/").status_code == 302
     with_tenants_session = browser(PUBLIC_HOST, tenants.a.session_key(tenants.a.owner))
     assert with_tenants_session.get("/admin/").status_code == 302
+
+
+def test_a_superuser_changes_a_tenants_plan_and_other_staff_only_look(staff: Client, tenants: Tenants) -> None:
+    page = f"/admin/tenants/tenant/{tenants.a.tenant_id}/change/"
+    plan = run_in(PUBLIC, Plan.objects.create, key="gold", name="Gold", price_cents=1)
+    assert staff.post(page, {"name": "Renamed", "plan": plan.pk}).status_code == 302
+    assert (tenants.a.tenant.name, tenants.a.tenant.plan) == ("Renamed", plan)
+    run_in(PUBLIC, User.objects.filter(email="staff@platform.example").update, is_superuser=False)
+    assert staff.get(page).status_code == 200
+    assert staff.post(page, {"name": "Again", "plan": ""}).status_code == 403
+    assert tenants.a.tenant.name == "Renamed"
+
+
+def test_what_is_done_in_a_tenant_is_kept_there_and_not_in_djangos_log(tenants: Tenants) -> None:
+    client = tenants.a.client(tenants.a.owner)
+    page = f"/admin/workspace/seat/{tenants.a.agent.seat_id}/"
+    assert client.post(f"{page}change/", {"name": "Tom", "role": "agent", "is_active": "on"}).status_code == 302
+    assert run_in(PUBLIC, LogEntry.objects.count) == 0
+    shown = client.get(f"{page}history/").content.decode()
+    assert "changed person" in shown
+    assert "Changed Name." in shown
+    assert tenants.b.run(AuditEntry.objects.count) == 1
