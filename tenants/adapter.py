@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
@@ -15,6 +15,12 @@ log = logging.getLogger(__name__)
 
 class AccountAdapter(DefaultAccountAdapter):
     """Sign-ins on the public host are good there and nowhere else."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultAccountAdapter.error_messages,
+        "email_taken": "There is an account with this address. Sign in instead.",
+        "email_password_mismatch": "The e-mail address or the password is not right.",
+    }
 
     def login(self, request: TenantRequest, user: Any) -> None:
         super().login(request, user)

@@ -39,6 +39,7 @@ class SignUpForm(SignupForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["email"].label = "Work e-mail"
+        self.fields["email"].error_messages["invalid"] = "An address needs an ending, like .com"
         if context.request.method == "GET":  # the front page's form brings the name along
             self.fields["business"].initial = context.request.GET.get("business", "")[:80]
 

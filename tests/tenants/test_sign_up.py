@@ -103,7 +103,7 @@ def counts() -> tuple[int, ...]:
         ({"address": "lämpe"}, "small letters"),
         ({"business": ""}, "required"),
         ({"name": " "}, "required"),
-        ({"email": "ana@north"}, "valid email"),
+        ({"email": "ana@north"}, "needs an ending"),
         ({"password1": "n0rth-lmp"}, "too short"),
         ({"password1": "password1234"}, "too common"),
     ],
@@ -132,7 +132,7 @@ def test_a_known_e_mail_founds_no_second_account(public: Client) -> None:
     sign_up(public)
     before = counts()
     answer = sign_up(browser(PUBLIC_HOST), business="Other", email="ANA@north-lamp.example")
-    assert answer.status_code == 200
+    assert "There is an account with this address" in answer.content.decode()
     assert counts() == before
 
 
