@@ -9,6 +9,7 @@ from uuid import UUID
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from chat.errors import UnknownConversation
@@ -37,6 +38,7 @@ STATUS = {
 
 
 @require_GET
+@never_cache
 @seat_required()
 def page(request: SeatRequest) -> HttpResponse:
     """The dashboard. `?c=` opens a conversation; one that is not there opens the list alone."""
@@ -56,6 +58,7 @@ def page(request: SeatRequest) -> HttpResponse:
 
 
 @require_GET
+@never_cache
 @seat_required()
 def queue(request: SeatRequest) -> HttpResponse:
     """The list: one tab, or what a search found."""
@@ -63,6 +66,7 @@ def queue(request: SeatRequest) -> HttpResponse:
 
 
 @require_GET
+@never_cache
 @seat_required()
 def conversation(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
     """Header, log and composer of one conversation. A browser that is sent here gets the whole page."""
@@ -77,6 +81,7 @@ def conversation(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
 
 
 @require_GET
+@never_cache
 @seat_required()
 def card(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
     """The handoff card of one conversation."""

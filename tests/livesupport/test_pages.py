@@ -50,6 +50,7 @@ def test_everyone_with_a_seat_sees_queue_transcript_and_card(tenants: Tenants, r
         answer = client.get(path)
         assert answer.status_code == 200, path
         assert cast.thread.marker in answer.content.decode(), path
+        assert "no-store" in answer["Cache-Control"], path
 
 
 def test_a_stranger_is_sent_to_the_sign_in(tenants: Tenants) -> None:
