@@ -56,6 +56,7 @@ class VisitorConsumer(LogSocket):
 
     async def on_seen_set(self, frame: frames.SeenSet) -> None:
         await hop(self.schema, actions.note_seen, conversation_id=self.conversation, seq=frame.seq, by_team=False)
+        await self.tell_seen(self.conversation)
 
     async def on_page_view(self, frame: frames.PageView) -> None:
         page = actions.PageView(frame.url, frame.title)
@@ -128,6 +129,7 @@ class DeskConsumer(LogSocket):
     async def on_seen_set(self, frame: frames.DeskSeenSet) -> None:
         self.check_followed(frame.conversation)
         await hop(self.schema, actions.note_seen, conversation_id=frame.conversation, seq=frame.seq, by_team=True)
+        await self.tell_seen(str(frame.conversation))
 
     async def on_resume(self, frame: frames.DeskResume) -> None:
         await hop(self.schema, actions.note_seat, seat_id=self.seat_id)

@@ -127,6 +127,15 @@ class LogSocket(AsyncWebsocketConsumer):
         if self.cursors.get(message["conversation"], message["seq"]) < message["seq"]:
             await self.catch_up(message["conversation"])
 
+    async def state_changed(self, message: dict[str, Any]) -> None:
+        """Something that is no entry changed, such as how far the other side has read."""
+        await self.catch_up(message["conversation"], with_state=True)
+
+    async def tell_seen(self, conversation: str) -> None:
+        """Let everyone who follows the conversation know how far it was read."""
+        group = push.conversation_group(self.schema, conversation)
+        await push.tell(group, {"type": "state.changed", "conversation": conversation})
+
     async def relay(self, message: dict[str, Any]) -> None:
         """Something that passes: typing, presence, a piece of an answer. Lost ones are not missed."""
         if message["audience"] in ("all", "team" if self.is_desk else "visitor"):

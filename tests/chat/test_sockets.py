@@ -255,3 +255,15 @@ async def test_a_lead_with_a_broken_address_is_refused_and_a_good_one_is_kept(fr
             lambda: list(Conversation.objects.get(pk=wire.conversation).leads.values_list("email", "name")),  # type: ignore[attr-defined]
         )
         assert kept == [("maya@lindqvist.example", "Maya")]
+
+
+async def test_the_visitor_sees_at_once_that_their_words_were_read(fresh_tenant: Cast) -> None:
+    async with visitor(fresh_tenant) as wire, desk(fresh_tenant) as agent:
+        conversation = wire.conversation  # type: ignore[attr-defined]
+        await wire.say(type="message.send", client_id=str(uuid4()), text="Anybody there?")
+        await wire.hear("ack")
+        await agent.say(type="resume", conversation=conversation, seq=0)
+        await agent.hear("state")
+        await agent.say(type="seen.set", conversation=conversation, seq=1)
+        read = await wire.hear(lambda frame: frame["type"] == "state" and frame["seen"]["team"] == 1)
+        assert read["seen"]["visitor"] == 0
