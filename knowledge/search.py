@@ -5,11 +5,11 @@ from __future__ import annotations
 from pgvector.django import MaxInnerProduct
 
 from knowledge import embed
-from knowledge.evidence import Evidence, Passage, confidence, diverse
+from knowledge.evidence import Evidence, Passage, confidence, diverse, page_scores
 from knowledge.models import Chunk
 
 __all__ = ["Evidence", "Passage", "search"]
-_CANDIDATES = 40
+_CANDIDATES = 60
 
 
 def search(project_id: int, question: str, *, vector: embed.Vector | None = None, limit: int = 6) -> Evidence:
@@ -32,4 +32,4 @@ def search(project_id: int, question: str, *, vector: embed.Vector | None = None
         )[:_CANDIDATES]
     )
     ranked = [Passage(*row[:7], score=-float(row[7]), language=row[8]) for row in rows]
-    return Evidence(confidence([passage.score for passage in ranked]), diverse(ranked, limit=limit))
+    return Evidence(confidence(page_scores(ranked)), diverse(ranked, limit=limit))

@@ -12,7 +12,9 @@ from knowledge.answers.question import Delta, Outcome, Question
 from knowledge.evidence import Passage
 from knowledge.sentences import is_complete, split
 
-UNKNOWN_BELOW = 0.35
+# On the development sets of `confidence`, .30 lets 88 % of the answerable questions through and turns away 70 % of
+# those whose page is missing.
+UNKNOWN_BELOW = 0.3
 _NEAR = 0.02  # passages this close to the best one may answer as well
 _OWN_LANGUAGE_NEAR = 0.06  # a page in the visitor's language may be this much worse and still goes first
 _MAX_LINES = 14

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from knowledge import embed
-from knowledge.evidence import Passage, confidence, diverse
+from knowledge.evidence import Passage, confidence, diverse, page_scores
 from knowledge.models import Chunk, CrawlRun, Document, Source
 from knowledge.search import search
 from tenants.workspace.models import Project
@@ -106,7 +106,15 @@ def test_no_page_gives_more_than_two_passages() -> None:
 
 
 def test_confidence_grows_with_the_best_score_and_its_lead() -> None:
+    def near(top: float, rest: float) -> float:
+        return confidence([top, *[rest] * 9])
+
     assert confidence([]) == 0.0
-    assert confidence([0.80, 0.79, 0.79]) < confidence([0.84, 0.83, 0.83]) < confidence([0.90, 0.89, 0.89])
-    assert confidence([0.86, 0.85, 0.85]) < confidence([0.86, 0.80, 0.80])
-    assert confidence([0.78]) < 0.2
+    assert near(0.80, 0.79) < near(0.84, 0.83) < near(0.90, 0.89)
+    assert near(0.86, 0.85) < near(0.86, 0.82) < near(0.86, 0.78)
+    assert confidence([0.88, 0.87, 0.87, *[0.82] * 6]) > 0.7  # two pages beside it that say the same
+    assert confidence([0.78]) < 0.2 < 0.7 < confidence([0.90])
+
+
+def test_each_page_counts_once_for_the_confidence() -> None:
+    assert page_scores([_passage(1, 0.9), _passage(1, 0.89), _passage(2, 0.8)]) == [0.9, 0.8]
