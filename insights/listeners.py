@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from chat.events import AnswerGiven
-from chat.models import Turn
+from chat.models import Handoff, Turn
 from insights.actions import record_gap
+
+# A handoff for another reason (they asked for a person, their mood dropped) says nothing about the content.
+ABOUT_CONTENT = frozenset({Handoff.Trigger.WEAK_EVIDENCE, Handoff.Trigger.FAILURE})
 
 
 def note_gap(event: AnswerGiven) -> None:
-    """Keep the question when the content had no good answer to it. Runs in the transaction of the reply.
-
-    A turn that was handed over before anything was looked up (the visitor asked for a person) says nothing
-    about the content.
-    """
+    """Keep the question when the content had no good answer to it. Runs in the transaction of the reply."""
     if event.is_test:
         return
     turn = Turn.objects.select_related("message", "conversation__project").get(pk=event.turn_id)
-    needed = turn.conversation.project.evidence_threshold
-    if event.outcome == "reply" and event.confidence >= needed:
+    is_weak = event.confidence < turn.conversation.project.evidence_threshold
+    if event.outcome == "reply" and not is_weak:
         return
-    if event.outcome == "handoff" and not turn.evidence:
+    if event.outcome == "handoff" and not (is_weak and _was_about_content(turn)):
         return
     record_gap(turn=turn, confidence=event.confidence)
+
+
+def _was_about_content(turn: Turn) -> bool:
+    handoff = Handoff.objects.filter(episode=turn.message.episode_id).order_by("-pk").first()
+    return bool(turn.evidence) and handoff is not None and handoff.trigger in ABOUT_CONTENT

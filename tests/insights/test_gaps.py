@@ -45,8 +45,6 @@ def gaps() -> list[tuple[str, int]]:
         ("reply", 0.54, FOUND, True),
         ("unknown", 0.9, FOUND, True),
         ("unknown", 0.0, {}, True),
-        ("handoff", 0.3, FOUND, True),
-        ("handoff", 0.0, {}, False),
     ],
 )
 def test_weak_and_missing_answers_are_gaps(
@@ -55,6 +53,27 @@ def test_weak_and_missing_answers_are_gaps(
     turn = talk(project, NOON).turn("Do you repair phones?", evidence=evidence)
     answered(turn, outcome=outcome, confidence=confidence)
     assert gaps() == ([("Do you repair phones?", 1)] if counts else [])
+
+
+@pytest.mark.parametrize(
+    ("trigger", "confidence", "evidence", "counts"),
+    [
+        ("weak_evidence", 0.3, FOUND, True),
+        ("failure", 0.3, FOUND, True),
+        ("failure", 0.9, FOUND, False),
+        ("failure", 0.0, {}, False),
+        ("request", 0.3, FOUND, False),
+        ("mood", 0.3, FOUND, False),
+    ],
+)
+def test_only_handoffs_about_the_content_are_gaps(
+    project: Project, trigger: str, confidence: float, evidence: dict[str, object], counts: bool
+) -> None:
+    one = talk(project, NOON)
+    turn = one.turn("Do you repair phones?", evidence=evidence)
+    one.handoff(trigger, 1)
+    answered(turn, outcome="handoff", confidence=confidence)
+    assert len(gaps()) == counts
 
 
 def test_the_projects_own_threshold_decides(project: Project) -> None:
