@@ -35,13 +35,14 @@ ENGINE = "test-unit-vectors"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a seat."""
+    """Somebody with a seat. `session_key` is a stored session at their tenant's host."""
 
     user_id: int
     seat_id: int
     name: str
     email: str
     role: str
+    session_key: str = field(repr=False)
 
     @property
     def user(self) -> User:
@@ -122,12 +123,12 @@ class Cast:
             yield self
 
     def session_key(self, person: Person) -> str:
-        """A stored session of the person at this tenant's host."""
+        """A new session of the person at this tenant's host, beside the planted one."""
         return run_in(PUBLIC, open_session, user=person.user, tenant=self.tenant, seconds=3600)
 
     def client(self, person: Person | None = None, **headers: str) -> Client:
         """A browser at this tenant's host, signed in as `person` if one is given."""
-        return browser(self.http_host, self.session_key(person) if person else None, **headers)
+        return browser(self.http_host, person.session_key if person else None, **headers)
 
 
 @contextmanager
@@ -160,7 +161,8 @@ def plant(tenant: Tenant, *, host: str) -> Cast:
     """Fill a new tenant's schema, whose tables stand empty."""
     marker = f"zq{secrets.token_hex(5)}"
     users = {role: _user(tenant, role, marker) for role in Seat.Role.values}
-    return run_in(str(tenant.schema_name), _plant, tenant, host, marker, users)
+    keys = {role: open_session(user=user, tenant=tenant, seconds=7200) for role, user in users.items()}
+    return run_in(str(tenant.schema_name), _plant, tenant, host, marker, users, keys)
 
 
 def _user(tenant: Tenant, role: str, marker: str) -> User:
@@ -178,12 +180,10 @@ def spread_ids(number: int) -> None:
             [connection.schema_name],
         )
         for (sequence,) in cursor.fetchall():
-            cursor.execute(
-                f"ALTER SEQUENCE {sequence} RESTART WITH {number * 100_000 + secrets.randbelow(1000)}"
-            )
+            cursor.execute(f"ALTER SEQUENCE {sequence} RESTART WITH {number * 100_000 + secrets.randbelow(1000)}")
 
 
-def _plant(tenant: Tenant, host: str, marker: str, users: dict[str, User]) -> Cast:
+def _plant(tenant: Tenant, host: str, marker: str, users: dict[str, User], keys: dict[str, str]) -> Cast:
     spread_ids(tenant.pk)
     project = Project.objects.create(
         key="shop",
@@ -194,7 +194,7 @@ def _plant(tenant: Tenant, host: str, marker: str, users: dict[str, User]) -> Ca
         model_name=f"model-{marker}",
         model_key=f"sk-{marker}",
     )
-    people = {role: _seat(user, role, marker) for role, user in users.items()}
+    people = {role: _seat(user, role, keys[role]) for role, user in users.items()}
     OpeningHours.objects.create(project=project, weekday=0, opens="09:00", closes="17:00")
     source, run, document, chunks = _content(project, marker)
     thread = _thread(project, f"{marker}v1", people["agent"].seat)
@@ -239,16 +239,14 @@ def _plant(tenant: Tenant, host: str, marker: str, users: dict[str, User]) -> Ca
     )
 
 
-def _seat(user: User, role: str, marker: str) -> Person:
+def _seat(user: User, role: str, session_key: str) -> Person:
     seat = Seat.objects.create(user_id=user.pk, name=user.name, email=user.email, role=role)
     Availability.objects.create(seat=seat, seen_at=None)
-    return Person(user.pk, seat.pk, seat.name, seat.email, role)
+    return Person(user.pk, seat.pk, seat.name, seat.email, role, session_key)
 
 
 def _content(project: Project, marker: str) -> tuple[Source, CrawlRun, Document, list[Chunk]]:
-    source = Source.objects.create(
-        project=project, url=f"https://help.{marker}.example/", name=f"Help {marker}"
-    )
+    source = Source.objects.create(project=project, url=f"https://help.{marker}.example/", name=f"Help {marker}")
     run = CrawlRun.objects.create(
         source=source, state=CrawlRun.State.DONE, found=1, fetched=1, indexed=1, finished_at=timezone.now()
     )

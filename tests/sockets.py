@@ -38,8 +38,7 @@ class Socket:
 
     @classmethod
     def of_desk(cls, cast: Cast, person: Person) -> Self:
-        """Call it from synchronous code: the session is stored here."""
-        return cls(DESK, cast.http_host, session_key=cast.session_key(person), origin=cast.origin)
+        return cls(DESK, cast.http_host, session_key=person.session_key, origin=cast.origin)
 
     async def __aenter__(self) -> Self:
         self.is_open, _ = await self._link.connect(timeout=5)

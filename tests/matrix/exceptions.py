@@ -1,14 +1,61 @@
 """Every exception of the tenant matrix, in one place, each with its reason. A stale one fails the matrix."""
 
-# Route (as tests/matrix/routes.py names it) -> why its answer to its own tenant's owner need not carry the
-# tenant's marker. What it shows of others is still checked.
-NO_OWN_TEXT: dict[str, str] = {}
+from __future__ import annotations
 
-# Route -> why "not yours" and "missing" may read differently.
-TELLS_APART: dict[str, str] = {}
+from collections.abc import Callable
 
-# Route -> why it is not asked at all.
-SKIPPED: dict[str, str] = {}
+from knowledge.models import CrawlRun
+from tests.cast import Cast, Thread
+
+# What nobody may add or delete in the admin: the row's model -> the pages that are refused to everybody.
+_CLOSED = {
+    "workspace_seat": ("add", "delete"),
+    "workspace_auditentry": ("add", "delete"),
+    "workspace_outboxentry": ("add", "delete"),
+    "workspace_project": ("delete",),
+    "knowledge_document": ("add", "delete"),
+    "chat_conversation": ("add", "delete"),
+    "livesupport_lead": ("add", "delete"),
+    "insights_knowledgegap": ("add", "delete"),
+}
+_MODELS = (*_CLOSED, "knowledge_source")
+
+# Route (as tests/matrix/routes.py names it) -> why its answers carry no text of the own tenant, and change
+# none of its rows. What they might show of others is checked all the same.
+NO_OWN_TEXT: dict[str, str] = {
+    "home": "Sends everybody on to the desk.",
+    "enter": "Sends strangers to sign in, and people of the house on.",
+    "leave": "Ends a session, which is no row of a tenant.",
+    "widget_loader": "The same script for all.",
+    "widget_session": "Wants JSON; has a test of its own below the matrix.",
+    "admin:search": "Finds nothing, on purpose: its cache would be shared by tenants.",
+    "admin:logout": "Sends on to /leave/.",
+    "admin:autocomplete": "No field of the admin uses it.",
+    "admin:jsi18n": "The same words for all.",
+    "admin:knowledge_source_progress": "Shows numbers only.",
+    "/admin/{url}": "Catches addresses that do not exist.",
+    **{f"admin:{model}_{page}": "Nobody may." for model, pages in _CLOSED.items() for page in pages},
+    **{f"/admin/{model.replace('_', '/')}/{{object_id}}/": "An old address: sends on." for model in _MODELS},
+}
+
+# Route -> the form that makes its POST mean something.
+BODIES: dict[str, dict[str, str]] = {"livesupport:availability": {"state": "away"}}
+
+
+def _claimed(cast: Cast, thread: Thread) -> None:
+    cast.client(cast.agent).post(f"/live/c/{thread.conversation_id}/claim/")
+
+
+def _queued_run(cast: Cast, thread: Thread) -> None:
+    cast.run(CrawlRun.objects.create, source_id=cast.source_id)
+
+
+# Route -> what must be so before its POST can do anything.
+PREPARE: dict[str, Callable[[Cast, Thread], None]] = {
+    "livesupport:release": _claimed,
+    "livesupport:hand_back": _claimed,
+    "admin:knowledge_source_cancel": _queued_run,
+}
 
 # Celery task -> why it takes no schema.
 PUBLIC_TASKS: dict[str, str] = {

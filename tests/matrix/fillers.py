@@ -5,10 +5,12 @@ A parameter that stands in no table here fails the matrix: whoever adds a route 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from uuid import UUID
 
 from tests.cast import Cast, Thread
+from tests.matrix.routes import Route
 
 Pick = Callable[[Cast, Thread], object]
 MISSING_NUMBER = "987654321"
@@ -38,34 +40,45 @@ ADMIN_ROWS: dict[str, Pick] = {
 }
 
 
+# Parameters that are no id: every tenant has the same.
+CONSTANTS = {"app_label": "chat", "url": "nothing/here"}
+
+# Routes that want something in the query string.
+QUERIES = {"widget_project": "?project=shop", "widget_frame": "?project=shop", "admin:app_list": ""}
+
+
 class UnknownParameter(Exception):
     """A route asks for something that no table names."""
 
 
-def model_of(route_name: str) -> str:
-    """`admin:chat_conversation_change` -> `chat_conversation`."""
-    return route_name.split(":")[-1].rsplit("_", 1)[0]
-
-
-def pick_for(route_name: str, parameter: str) -> Pick:
-    """The picker of one parameter. Raises UnknownParameter."""
+def pick_for(path: str, parameter: str) -> Pick:
+    """The picker of one parameter of a route's path. Raises UnknownParameter."""
     if parameter == "object_id":
-        for label, pick in ADMIN_ROWS.items():
-            if route_name.split(":")[-1].startswith(label + "_"):
-                return pick
-        raise UnknownParameter(f"{route_name}: add {model_of(route_name)} to ADMIN_ROWS in {__name__}")
+        page = re.match(r"/admin/(\w+)/(\w+)/", path)
+        label = f"{page.group(1)}_{page.group(2)}" if page else path
+        if label in ADMIN_ROWS:
+            return ADMIN_ROWS[label]
+        raise UnknownParameter(f"{path}: add {label} to ADMIN_ROWS in {__name__}")
+    if parameter in CONSTANTS:
+        return lambda cast, thread: CONSTANTS[parameter]
     if parameter in PARAMETERS:
         return PARAMETERS[parameter]
-    raise UnknownParameter(f"{route_name}: add {parameter} to PARAMETERS in {__name__}")
+    raise UnknownParameter(f"{path}: add {parameter} to PARAMETERS in {__name__}")
 
 
-def own(route_name: str, parameters: tuple[str, ...], cast: Cast, thread: Thread) -> dict[str, str]:
-    return {name: str(pick_for(route_name, name)(cast, thread)) for name in parameters}
+def own(route: Route, cast: Cast, thread: Thread | None = None) -> dict[str, str]:
+    """Values that name rows of the cast."""
+    return {name: str(pick_for(route.path, name)(cast, thread or cast.thread)) for name in route.parameters}
 
 
-def missing(route_name: str, parameters: tuple[str, ...], cast: Cast) -> dict[str, str]:
+def missing(route: Route, cast: Cast) -> dict[str, str]:
     """Values of the right form that name nothing anywhere."""
     found = {}
-    for name, value in own(route_name, parameters, cast, cast.thread).items():
-        found[name] = MISSING_NUMBER if value.isdigit() else MISSING_UUID
+    for name, value in own(route, cast).items():
+        nothing = MISSING_NUMBER if value.isdigit() else MISSING_UUID
+        found[name] = value if name in CONSTANTS else nothing
     return found
+
+
+def has_ids(route: Route) -> bool:
+    return not set(route.parameters) <= CONSTANTS.keys()

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 
 from django.apps import apps
 from django.conf import settings
 from django.db import connection
 
-from tenants.schema import PUBLIC, run_in
+from tenants.schema import PUBLIC
 from tests.cast import Cast
 
 # Signs of life change whenever somebody looks; they say nothing about a tenant's data.
 PASSING = {"chat_visitor": ("seen_at", "is_away"), "livesupport_availability": ("seen_at",)}
 
 
+SHARED = ("tenants_tenant", "tenants_domain", "tenants_membership", "tenants_user", "tenants_externalroute")
+
+
+@lru_cache
 def tables() -> list[str]:
     """The tables of a tenant's schema, join tables included."""
     return sorted(
@@ -25,31 +30,19 @@ def tables() -> list[str]:
     )
 
 
-def fingerprint(cast: Cast) -> dict[str, str]:
-    """Table -> digest of all its rows."""
-    return run_in(cast.schema, _digests)
-
-
-def _digests() -> dict[str, str]:
-    found = {}
-    with connection.cursor() as cursor:
-        for table in tables():
-            row = " - ".join(["to_jsonb(t)", *(f"'{column}'" for column in PASSING.get(table, ()))])
-            cursor.execute(f"SELECT md5(coalesce(string_agg(({row})::text, ',' ORDER BY t.id), '')) FROM {table} t")
-            found[table] = cursor.fetchone()[0]
-    return found
-
-
 def fingerprints(casts: Iterable[Cast]) -> dict[str, dict[str, str]]:
-    """Schema -> its fingerprint; `public` has the waiting work and the memberships."""
-    return {cast.schema: fingerprint(cast) for cast in casts} | {PUBLIC: run_in(PUBLIC, _public)}
-
-
-def _public() -> dict[str, str]:
-    shared = ["tenants_tenant", "tenants_domain", "tenants_membership", "tenants_user", "tenants_externalroute"]
-    found = {}
+    """Schema -> table -> digest of its rows; `public` stands for who may enter which tenant."""
+    wanted = [(cast.schema, table) for cast in casts for table in tables()]
+    wanted += [(PUBLIC, table) for table in SHARED]
     with connection.cursor() as cursor:
-        for table in shared:
-            cursor.execute(f"SELECT coalesce(string_agg(t::text, ',' ORDER BY t.id), '') FROM {table} t")
-            found[table] = hashlib.sha256(cursor.fetchone()[0].encode()).hexdigest()
-    return found
+        cursor.execute(" UNION ALL ".join(_digest(schema, table) for schema, table in wanted))
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for schema, table, digest in cursor.fetchall():
+            found[schema][table] = digest
+    return dict(found)
+
+
+def _digest(schema: str, table: str) -> str:
+    row = " - ".join(["to_jsonb(t)", *(f"'{column}'" for column in PASSING.get(table, ()))])
+    rows = f"string_agg(({row})::text, ',' ORDER BY t.id)"
+    return f"SELECT '{schema}', '{table}', md5(coalesce({rows}, '')) FROM \"{schema}\".{table} t"

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from chat import frames
+from tenants.schema import PUBLIC, hop
 from tests.cast import Cast
 from tests.conftest import Tenants
 from tests.matrix import fillers
@@ -86,8 +87,6 @@ async def test_another_tenants_token_is_as_good_as_none(three: Tenants) -> None:
 @pytest.mark.parametrize("name", VISITOR_COMMANDS)
 async def test_a_visitors_command_stays_in_its_own_conversation(name: str, three: Tenants) -> None:
     """The other visitor's socket and the other tenants' hear nothing, and their rows do not change."""
-    from tenants.schema import PUBLIC, hop
-
     cast = three.a
     before = await hop(PUBLIC, fingerprints, three)
     async with Socket.of_visitor(cast) as mine, Socket.of_visitor(three.b) as theirs:
@@ -106,13 +105,11 @@ async def test_a_visitors_command_stays_in_its_own_conversation(name: str, three
 @pytest.mark.parametrize("name", DESK_COMMANDS)
 async def test_a_desks_command_takes_no_id_of_another_tenant(name: str, three: Tenants) -> None:
     """Another tenant's conversation answers as a missing one does; the own one works or reads the own text."""
-    from tenants.schema import PUBLIC, hop
-
     cls, cast = DESK_COMMANDS[name], three.a
     if "conversation" not in cls.model_fields:
         pytest.fail(f"{name} names no conversation: say here what it must not reach")
     fill = {"note": True} if "note" in cls.model_fields else {}
-    socket = await hop(PUBLIC, Socket.of_desk, cast, cast.agent)
+    socket = Socket.of_desk(cast, cast.agent)
     async with socket as desk:
         await desk.send("hello", v=1)
         assert (await desk.answers())[0]["type"] == "hello"
@@ -134,11 +131,8 @@ async def test_a_desks_command_takes_no_id_of_another_tenant(name: str, three: T
 
 
 async def test_a_desk_opens_for_its_own_hosts_session_only(three: Tenants) -> None:
-    from tenants.schema import PUBLIC, hop
-
     cast, other = three.a, three.b
-    own = await hop(PUBLIC, cast.session_key, cast.agent)
-    foreign = await hop(PUBLIC, other.session_key, other.agent)
+    own, foreign = cast.agent.session_key, other.agent.session_key
     for key, origin, code in (
         (own, cast.origin, None),
         (foreign, cast.origin, 4401),
@@ -162,9 +156,7 @@ async def test_an_unknown_host_is_refused_in_the_handshake(path: str, host: str,
 
 
 async def test_news_of_one_tenant_reach_no_other_desk(three: Tenants) -> None:
-    from tenants.schema import PUBLIC, hop
-
-    desks = [await hop(PUBLIC, Socket.of_desk, cast, cast.agent) for cast in three]
+    desks = [Socket.of_desk(cast, cast.agent) for cast in three]
     async with desks[0] as mine, desks[1] as theirs, desks[2] as third, Socket.of_visitor(three.a) as visitor:
         for desk in (mine, theirs, third):
             await desk.send("hello", v=1)
