@@ -174,8 +174,8 @@ CONTENT_SECURITY_POLICY = {
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_USE_FINDERS = True
+STATIC_ROOT = ENV.text("STATIC_ROOT", "", "Folder that `collectstatic` fills; empty serves the sources.") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_MAX_AGE = 300
 MEDIA_ROOT = DATA_DIR / "media"
 
