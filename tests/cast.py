@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import numpy as np
 from django.db import connection
 from django.test import Client
+from django.test.client import ClientHandler
 from django.utils import timezone
 
 from chat.models import Conversation, Episode, Handoff, Message, Turn, Visitor
@@ -140,11 +141,16 @@ def entered(schema: str) -> Iterator[None]:
         yield
 
 
+_HANDLER = ClientHandler(enforce_csrf_checks=False)
+
+
 def browser(http_host: str, session_key: str | None = None, **headers: str) -> Client:
     """Django's test client as a browser at one host; the port belongs to the host."""
     from django.conf import settings
 
     client = Client(HTTP_HOST=http_host, SERVER_PORT=str(PORT), headers=headers or None)
+    # One middleware chain for all: building it lists every static file, which takes longer than a request.
+    client.handler = _HANDLER
     if session_key:
         client.cookies[settings.SESSION_COOKIE_NAME] = session_key
     return client
