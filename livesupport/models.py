@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from tenants.workspace.fields import EncryptedTextField
+
 
 class Availability(models.Model):
     """An agent's presence: fresh while the dashboard keeps saying so, never a promise for later."""
@@ -84,3 +86,70 @@ class Lead(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+
+class SlackInstall(models.Model):
+    """A project's way into one channel of a Slack workspace. `is_active` means that it worked when last tried."""
+
+    project = models.OneToOneField("workspace.Project", on_delete=models.CASCADE, related_name="slack")
+    app_id = models.CharField(max_length=40)
+    team_id = models.CharField(max_length=40)
+    team_name = models.CharField(max_length=200, blank=True)
+    bot_user_id = models.CharField(max_length=40)
+    bot_token = EncryptedTextField(blank=True, default="")
+    channel_id = models.CharField(max_length=40, blank=True)
+    channel_name = models.CharField(max_length=120, blank=True)
+    is_active = models.BooleanField(default=True)
+    problem = models.CharField(max_length=300, blank=True, help_text="Why it stopped working, in words.")
+    anyone_may_answer = models.BooleanField(default=True)
+    answers_any_hour = models.BooleanField(default=False)
+    rehearses_until = models.DateTimeField(null=True, blank=True, help_text="Tests go to Slack too until then.")
+    installed_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"#{self.channel_name}" if self.channel_name else self.team_name
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a handoff can be posted now."""
+        return bool(self.is_active and self.bot_token and self.channel_id)
+
+
+class SlackThread(models.Model):
+    """Where a handoff is talked about in Slack. `ts` names the parent message once it is posted; it shows the
+    transcript up to `transcript_seq`, and what came later stands in the thread."""
+
+    handoff = models.OneToOneField("chat.Handoff", on_delete=models.CASCADE, related_name="slack_thread")
+    install = models.ForeignKey(SlackInstall, on_delete=models.CASCADE, related_name="threads")
+    channel_id = models.CharField(max_length=40)
+    ts = models.CharField(max_length=24, blank=True)
+    transcript_seq = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["install", "channel_id", "ts"], condition=~models.Q(ts=""), name="one_handoff_per_thread"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel_id}/{self.ts}"
+
+
+class SlackPerson(models.Model):
+    """What Slack said of one of its people, and the seat they answer with. Asked again after a day."""
+
+    team_id = models.CharField(max_length=40)
+    slack_id = models.CharField(max_length=40)
+    name = models.CharField(max_length=120)
+    email = models.EmailField(blank=True)
+    is_colleague = models.BooleanField(help_text="A full member of the workspace: no guest, bot or outsider.")
+    seat = models.ForeignKey("workspace.Seat", null=True, on_delete=models.SET_NULL, related_name="+")
+    checked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team_id", "slack_id"], name="one_row_per_slack_person")]
+
+    def __str__(self) -> str:
+        return self.name

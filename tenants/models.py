@@ -139,11 +139,16 @@ class ExternalEvent(models.Model):
     external_id = models.CharField(max_length=200)
     body = models.JSONField()
     received_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveIntegerField(default=0)
+    next_at = models.DateTimeField(default=timezone.now, help_text="Not to be handled again before then.")
     handled_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "external_id"], name="one_external_event_each")]
+        indexes = [
+            models.Index(fields=["next_at"], condition=models.Q(handled_at__isnull=True), name="open_external_events")
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.external_id}"

@@ -22,6 +22,11 @@ class Project(models.Model):
         LEAD = "lead", "Ask for an e-mail address"
         SLACK = "slack", "Post to Slack"
 
+    class HandoffsTo(models.TextChoices):
+        DASHBOARD = "dashboard", "Live Support"
+        SLACK = "slack", "Slack"
+        BOTH = "both", "Live Support and Slack"
+
     key = models.SlugField(max_length=60, unique=True, help_text="Names the project in the embed line.")
     name = models.CharField(max_length=80, help_text="What visitors read at the top of the widget.")
     greeting = models.CharField(
@@ -58,6 +63,12 @@ class Project(models.Model):
         help_text="From 0 to 1. An answer below this confidence counts as weak.",
     )
     claim_target_seconds = models.PositiveIntegerField(default=30, help_text="How soon a handoff should be claimed.")
+    handoffs_to = models.CharField(
+        max_length=9,
+        choices=HandoffsTo.choices,
+        default=HandoffsTo.DASHBOARD,
+        help_text="Where your people are called. With Slack alone, Live Support lists them but counts on nobody there.",
+    )
     after_hours = models.CharField(max_length=10, choices=AfterHours.choices, default=AfterHours.LEAD)
 
     answerer = models.CharField(max_length=12, choices=Answerer.choices, default=Answerer.EXTRACTIVE)
@@ -72,7 +83,8 @@ class Project(models.Model):
 
 
 class Seat(models.Model):
-    """One person in this tenant. `user_id` is the shared User's key, kept plain: no key crosses schemas."""
+    """One person in this tenant. `user_id` is the shared User's key, kept plain: no key crosses schemas; none
+    for somebody who answers from Slack alone and never signs in."""
 
     class Role(models.TextChoices):
         OWNER = "owner", "Owner"
@@ -80,7 +92,7 @@ class Seat(models.Model):
         AGENT = "agent", "Agent"
         ANALYST = "analyst", "Analyst"
 
-    user_id = models.BigIntegerField(unique=True)
+    user_id = models.BigIntegerField(unique=True, null=True, blank=True)
     name = models.CharField(max_length=120)
     email = models.EmailField(blank=True)
     picture = models.URLField(blank=True)
