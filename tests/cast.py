@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -150,7 +151,9 @@ def browser(http_host: str, session_key: str | None = None, **headers: str) -> C
 
     client = Client(HTTP_HOST=http_host, SERVER_PORT=str(PORT), headers=headers or None)
     # One middleware chain for all: building it lists every static file, which takes longer than a request.
-    client.handler = _HANDLER
+    if _HANDLER._middleware_chain is None:
+        _HANDLER.load_middleware()
+    client.handler = copy(_HANDLER)
     if session_key:
         client.cookies[settings.SESSION_COOKIE_NAME] = session_key
     return client
