@@ -61,7 +61,8 @@ export async function act(name) {
   if (name === "claim") {
     if (mode !== "claim") return;
     button.setAttribute("aria-busy", "true");
-    if (await claim()) { say("Claimed. Your words reach the visitor."); writeAs(false); }
+    writeAs(false); // at once: who claims begins to type, and their first letters are no shortcuts
+    if (await claim()) say("Claimed. Your words reach the visitor.");
     button.removeAttribute("aria-busy");
   } else if (name === "resolve-ask") askResolve();
   else if (name === "hand-back" || name === "release") {

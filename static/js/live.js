@@ -56,6 +56,7 @@ async function load(id) {
   const fresh = await safely(() => Promise.all([partial(`/live/c/${id}/${whole ? "?whole" : ""}`), partial(`/live/c/${id}/card/`)]));
   if (fresh === null || wanted !== id) return false;
   const [log, card] = fresh, mode = opened()?.dataset.mode, text = field()?.value ?? "", isNew = openedId() !== id;
+  const wasWriting = field() !== null && document.activeElement === field();
   growing(() => patch(convo, parse(log)));
   patch(side, parse(card));
   dress(convo);
@@ -64,6 +65,10 @@ async function load(id) {
   settleTail();
   if (isNew) began();
   else if (mode && mode !== opened()?.dataset.mode) changedHands(text);
+  if (wasWriting && document.activeElement !== field()) {
+    field()?.focus();
+    field()?.setSelectionRange(text.length, text.length);
+  }
   markSeen();
   return true;
 }

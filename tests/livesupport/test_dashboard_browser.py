@@ -205,8 +205,10 @@ def test_a_draft_and_the_open_conversation_survive_a_reload(desk: Desk, ana: Pag
     visitor = desk.visitor("I want to talk to a human")
     open_row(ana, visitor)
     ana.keyboard.press("c")
+    ana.keyboard.type("half a sent")  # at once, while the claim is under way: E and B must be letters here
     expect(ana.locator('[data-mode="mine"]')).to_be_visible()
-    ana.keyboard.type("half a sent")
+    expect(ana.locator("[data-text]")).to_have_value("half a sent")
+    expect(ana.locator("[data-text]")).to_be_focused()
     ana.reload()
     expect(ana.locator("[data-text]")).to_have_value("half a sent")
     assert visitor.id in ana.url
