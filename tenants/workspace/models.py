@@ -70,6 +70,11 @@ class Project(models.Model):
         help_text="Where your people are called. With Slack alone, Live Support lists them but counts on nobody there.",
     )
     after_hours = models.CharField(max_length=10, choices=AfterHours.choices, default=AfterHours.LEAD)
+    notify_emails: Any = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Told by e-mail when somebody waits too long, finds nobody, or leaves an address.",
+    )
 
     answerer = models.CharField(max_length=12, choices=Answerer.choices, default=Answerer.EXTRACTIVE)
     model_name = models.CharField(max_length=80, blank=True)
@@ -99,6 +104,9 @@ class Seat(models.Model):
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.AGENT)
     projects = models.ManyToManyField(Project, blank=True, help_text="None chosen: all projects.")
     is_active = models.BooleanField(default=True)
+    notify_by_email = models.BooleanField(
+        default=True, help_text="Mail them when a visitor needs somebody and they do not have Live Support open."
+    )
     is_rehearsal = models.BooleanField(default=False, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now)
@@ -115,6 +123,40 @@ class Seat(models.Model):
         """One or two capitals for the avatar."""
         words = self.name.split()
         return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words[:1])).upper() or "?"
+
+
+class Invitation(models.Model):
+    """That somebody may take a seat here, said by letter. The link holds a secret of 256 bits, known by its
+    SHA-256; for the letter it is kept encrypted until the invitation is over."""
+
+    email = models.EmailField()
+    role = models.CharField(max_length=8, choices=Seat.Role.choices, default=Seat.Role.AGENT)
+    projects = models.ManyToManyField(Project, blank=True, help_text="None chosen: all projects.")
+    token_hash = models.CharField(max_length=64, unique=True)
+    secret = EncryptedTextField(blank=True, default="", editable=False)
+    invited_by = models.ForeignKey(Seat, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["email"],
+                condition=models.Q(accepted_at__isnull=True, revoked_at__isnull=True),
+                name="one_open_invitation_per_address",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be accepted."""
+        return self.accepted_at is None and self.revoked_at is None and self.expires_at > now()
 
 
 class AuditEntry(models.Model):
@@ -143,6 +185,7 @@ class OutboxEntry(models.Model):
         SENDING = "sending", "Sending"
         SENT = "sent", "Sent"
         DEAD = "dead", "Failed for good"
+        SKIPPED = "skipped", "No longer needed"
 
     kind = models.CharField(max_length=40)
     lane = models.CharField(max_length=80, help_text="Entries of one lane leave in order, e.g. a conversation's id.")
@@ -159,7 +202,11 @@ class OutboxEntry(models.Model):
     class Meta:
         verbose_name = "outgoing entry"
         verbose_name_plural = "outgoing"
-        indexes = [models.Index(fields=["state", "next_at"]), models.Index(fields=["lane", "id"])]
+        indexes = [
+            models.Index(fields=["state", "next_at"]),
+            models.Index(fields=["lane", "id"]),
+            models.Index(fields=["kind", "created_at"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.idempotency_key}"
