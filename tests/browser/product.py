@@ -1,0 +1,144 @@
+"""The whole product under its own supervisor, on a data folder and ports of its own, and a browser to look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+ARTIFACTS = ROOT / ".artifacts"
+READY_SECONDS = 240
+STOP_SECONDS = 30
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+# What would reach the product under test from the run around it.
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
+
+
+@dataclass(frozen=True)
+class Product:
+    """A running product: its ports, its data, its people's password."""
+
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def shop(self) -> str:
+        """The customer's website: another site than the widget's."""
+        return f"http://127.0.0.1:{self.port + 1}"
+
+    @property
+    def public(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def tenant(self) -> str:
+        return f"http://acme.localhost:{self.port}"
+
+    @property
+    def password(self) -> str:
+        run = json.loads((self.folder / "run.json").read_text())
+        return str(run["demo_password"])
+
+    def manage(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """`manage.py <command>` as somebody at another terminal would run it."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT, env=_environment(self.folder, self.port), capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    def errors(self) -> list[str]:
+        """Tracebacks in the product's logs."""
+        logs = sorted((self.folder / "logs").glob("*.log"))
+        return [
+            f"{log.name}: {text[text.index('Traceback') :][:1500]}"
+            for log in logs
+            if "Traceback" in (text := log.read_text())
+        ]
+
+
+def _environment(folder: Path, port: int) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {**kept, "DATA_DIR": str(folder), "PORT": str(port)}
+
+
+def free_ports() -> int:
+    """A port that is free together with the next one."""
+    for _ in range(50):
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            with suppress(OSError, OverflowError):
+                second.bind(("127.0.0.1", port + 1))
+                return port
+    raise AssertionError("no two free ports in a row")
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Product]:
+    """Start the demo, wait until it is ready, and stop it as Ctrl-C would."""
+    port = free_ports()
+    ARTIFACTS.mkdir(exist_ok=True)
+    log = ARTIFACTS / "supervisor.log"
+    command = [sys.executable, "-m", "builtabot.embedded.supervisor", "--port", str(port), "--data", str(folder)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=_environment(folder, port), stdout=output, stderr=output)
+    try:
+        _await_ready(port, process, log)
+        yield Product(port, folder, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        process.kill()
+        process.wait()
+
+
+def _await_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.5)
+    raise AssertionError(f"the product is not ready:\n{log.read_text()[-4000:]}")
+
+
+def chromium() -> str | None:
+    """The machine's Chromium, or None: then Playwright's own is tried."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    """A headless Chromium. Raises playwright's Error when there is none at all."""
+    with sync_playwright() as playwright:
+        yield launch(playwright)
+
+
+def launch(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
