@@ -133,6 +133,7 @@ class Message(models.Model):
     class Kind(models.TextChoices):
         TEXT = "text", "Text"
         NOTE = "note", "Private note"
+        FILE = "file", "Picture or PDF"
         EVENT = "event", "Event"
 
     class Sender(models.TextChoices):
@@ -170,6 +171,45 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sender_key} #{self.seq}"
+
+
+class Attachment(models.Model):
+    """A picture or PDF that a message carries. Its bytes are in the file storage under `key`, a generated name;
+    what its sender called it is text and nothing else."""
+
+    class Type(models.TextChoices):
+        PNG = "image/png", "PNG"
+        JPEG = "image/jpeg", "JPEG"
+        WEBP = "image/webp", "WebP"
+        GIF = "image/gif", "GIF"
+        PDF = "application/pdf", "PDF"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="attachment")
+    media_type = models.CharField(max_length=15, choices=Type.choices)
+    name = models.CharField(max_length=120)
+    size_bytes = models.PositiveIntegerField()
+    width = models.PositiveIntegerField(null=True, blank=True, help_text="In pixels; a PDF has none.")
+    height = models.PositiveIntegerField(null=True, blank=True)
+    key = models.CharField(max_length=120, unique=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    media_type__in=["image/png", "image/jpeg", "image/webp", "image/gif", "application/pdf"]
+                ),
+                name="attachment_is_a_picture_or_pdf",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it may be shown in place; everything else is only ever saved."""
+        return self.media_type != self.Type.PDF
 
 
 class Turn(models.Model):
