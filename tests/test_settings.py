@@ -1,0 +1,100 @@
+"""The README's table of settings says what the code reads, and a bad setting refuses to start."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from builtabot.env import Environment, load
+from tests.house import ROOT
+
+GOOD = {
+    "DATABASE_URL": "postgresql:///nothing",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "SECRET_KEY": "k" * 50,
+    "FIELD_ENCRYPTION_KEYS": "M" * 43 + "=",
+}
+ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
+
+
+def shown(default: str) -> str:
+    """A default as the table writes it: paths from the project's folder."""
+    return "`" + default.replace(str(ROOT) + "/", "") + "`" if default not in {"required", "empty"} else default
+
+
+def test_the_readme_lists_exactly_the_settings_that_are_read() -> None:
+    told = {
+        name: (default, purpose)
+        for name, default, purpose in ROW.findall((ROOT / "README.md").read_text().replace("\\<", "<"))
+    }
+    read = {one.name: (shown(one.default), one.purpose) for one in settings.ENV.known}
+    wrong = {name: (told.get(name), read.get(name)) for name in told.keys() | read.keys()}
+    rows = [
+        f"| `{name}` | {should[0]} | {should[1]} |" for name, (has, should) in wrong.items() if should and has != should
+    ]
+    extra = [name for name, (_, should) in wrong.items() if not should]
+    assert not rows, "README.md needs these rows:\n" + "\n".join(rows)
+    assert not extra, f"README.md lists settings that nothing reads: {extra}"
+
+
+@pytest.mark.parametrize("secret", ["", "short", "changeme", "django-insecure-" + "x" * 60])
+def test_a_missing_or_default_secret_is_refused_by_name(secret: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY"):
+        Environment({"SECRET_KEY": secret}, {}).secret("SECRET_KEY", "Signs sessions.")
+
+
+def test_a_variable_wins_over_the_run_file() -> None:
+    environment = Environment({"PORT": "9000"}, {"port": 8000, "crawl_allow_private": ["a:1", "b:2"]})
+    assert environment.number("PORT", 1, "") == 9000
+    assert environment.words("CRAWL_ALLOW_PRIVATE", "") == ("a:1", "b:2")
+
+
+def test_a_number_that_is_none_is_refused_by_name() -> None:
+    with pytest.raises(ImproperlyConfigured, match="PORT must be a whole number"):
+        Environment({"PORT": "eighty"}, {}).number("PORT", 80, "")
+
+
+def test_database_url_sets_the_run_file_aside_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"secret_key": "from the run file", "port": 1}))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("SECRET_KEY")
+    monkeypatch.delenv("PORT")
+    assert load(ROOT, ["manage.py"]).text("SECRET_KEY", "", "") == ""
+    monkeypatch.delenv("DATABASE_URL")
+    assert load(ROOT, ["manage.py"]).text("SECRET_KEY", "", "") == "from the run file"
+
+
+def start(environment: dict[str, str], folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """`manage.py <command>` in a process that knows nothing but this environment and an empty data folder."""
+    bare = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder), **environment}
+    return subprocess.run(
+        [sys.executable, "manage.py", *command], cwd=ROOT, env=bare, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("missing", ["DATABASE_URL", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS"])
+def test_the_product_refuses_to_start_without(missing: str, tmp_path: Path) -> None:
+    done = start({name: value for name, value in GOOD.items() if name != missing}, tmp_path, "check")
+    assert done.returncode != 0
+    assert missing in done.stderr
+    assert "make demo" in done.stderr
+
+
+def test_with_the_required_settings_it_starts(tmp_path: Path) -> None:
+    done = start(GOOD, tmp_path, "check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_that_needs_no_database_needs_no_secret(tmp_path: Path) -> None:
+    done = start({}, tmp_path, "makemigrations", "--check", "--dry-run")
+    assert done.returncode == 0, done.stderr
+
+
+def test_debug_is_off() -> None:
+    assert settings.DEBUG is False
