@@ -44,6 +44,10 @@ DEMO_PASSWORD = ENV.text("DEMO_PASSWORD", "", "The password of the demo's two pe
 TRUST_PROXY = ENV.flag("TRUST_PROXY", False, "Believe X-Forwarded-Proto of the proxy in front.")
 EMAIL_URL = ENV.text("EMAIL_URL", "", "smtp[s]://user:password@host:port; empty writes mail to DATA_DIR/mail.")
 DEFAULT_FROM_EMAIL = ENV.text("DEFAULT_FROM_EMAIL", "BuiltABot <hello@localhost>", "The sender of mail.")
+SLACK_CLIENT_ID = ENV.text("SLACK_CLIENT_ID", "", "The Slack app's client id; empty: no chatbot can be connected.")
+SLACK_CLIENT_SECRET = ENV.text("SLACK_CLIENT_SECRET", "", "The Slack app's client secret.")
+SLACK_SIGNING_SECRET = ENV.text("SLACK_SIGNING_SECRET", "", "Proves that a call is Slack's; empty: none is taken.")
+SLACK_API_URL = ENV.text("SLACK_API_URL", "https://slack.com/api/", "Slack's Web API, or a stand-in for it.")
 LOG_LEVEL = ENV.text("LOG_LEVEL", "INFO", "Least severe log line written.")
 
 DEBUG = False

@@ -4,6 +4,7 @@ from allauth.account import views as accounts
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
+from livesupport.slack import doors as slack
 from tenants import views
 from tenants.admin import platform_site
 
@@ -13,6 +14,9 @@ urlpatterns = [
     path("pricing/", RedirectView.as_view(url="/#price"), name="pricing"),
     path("go/", views.go, name="go"),
     path("left/", views.left, name="left"),
+    path("slack/events", slack.events, name="slack_events"),
+    path("slack/interactivity", slack.interactivity, name="slack_interactivity"),
+    path("slack/oauth/", slack.oauth, name="slack_oauth"),
     path("accounts/address/", views.propose_address, name="propose_address"),
     path("accounts/signup/", accounts.signup, name="account_signup"),
     path("accounts/login/", accounts.login, name="account_login"),

@@ -14,19 +14,29 @@ def bind() -> None:
     from knowledge import listeners as on_knowledge
     from livesupport import availability
     from livesupport import listeners as on_live
-    from tenants import due, events
+    from livesupport.slack import delivery as slack
+    from livesupport.slack import inbound as slack_inbound
+    from livesupport.slack import listeners as on_slack
+    from livesupport.slack import whispers
+    from tenants import due, events, external
+    from tenants import listeners as on_tenants
+    from tenants.workspace import listeners as on_workspace
+    from tenants.workspace import outbox
 
     events.bind(
         within={  # in the same transaction: they only insert rows
             chat.AnswerGiven: [on_insights.note_gap],
             chat.SeatSeen: [on_live.on_seat_seen],
             chat.ContactLeft: [on_live.on_contact_left],
-            chat.HandoffRequested: [on_live.on_handoff_requested],
+            chat.HandoffRequested: [on_live.on_handoff_requested, on_slack.on_handoff_requested],
+            chat.MessagePosted: [on_slack.on_message_posted],
         },
         after={  # once committed: nudges; losing one loses nothing
             chat.MessagePosted: [on_chat.nudge_sockets],
             chat.TurnQueued: [on_chat.enqueue_turn],
             knowledge.CrawlQueued: [on_knowledge.enqueue_crawl],
+            events.ExternalEventKept: [on_tenants.enqueue_external],
+            events.OutboxPosted: [on_workspace.enqueue_delivery],
         },
     )
     due.bind(
@@ -39,3 +49,12 @@ def bind() -> None:
         }
     )
     chat_ports.bind(availability.promise)
+    outbox.bind(
+        {
+            on_slack.THREAD: slack.deliver_thread,
+            on_slack.REPLY: slack.deliver_reply,
+            on_slack.CARD: slack.deliver_card,
+            whispers.ASIDE: slack.deliver_aside,
+        }
+    )
+    external.bind({slack_inbound.KIND: slack_inbound.handle})

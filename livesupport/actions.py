@@ -24,12 +24,12 @@ from chat.actions import (
 from chat.errors import NotAllowed
 from chat.models import Conversation, Handoff
 from chat.policies import get_conversation_for, may_claim
-from livesupport.availability import seats_there
+from livesupport.availability import is_watched
 from livesupport.errors import UnknownState
 from livesupport.models import Availability, Lead
 from livesupport.policies import get_lead_for, may_be_available
 from livesupport.waiting import is_given_up
-from tenants.workspace.models import AuditEntry, Project, Seat
+from tenants.workspace.models import AuditEntry, Seat
 
 
 def claim(*, seat: Seat, conversation_id: UUID | str, via: str = "dashboard") -> None:
@@ -113,7 +113,7 @@ def give_up_waiting() -> bool:
     for handoff in waiting.order_by("requested_at"):
         project, is_test = handoff.conversation.project, handoff.conversation.is_test
         if project.pk not in watched:
-            watched[project.pk] = _is_watched(project)
+            watched[project.pk] = is_watched(project, now)
         since = handoff.queued_at or handoff.requested_at
         somebody = True if is_test else watched[project.pk]  # a test waits for its rehearsal, or its time
         if is_given_up(since=since, now=now, target_seconds=project.claim_target_seconds, somebody=somebody):
@@ -121,11 +121,6 @@ def give_up_waiting() -> bool:
         else:
             left += 1
     return left > 0
-
-
-def _is_watched(project: Project) -> bool:
-    """Whether anybody is there at all; a full agent still watches the queue, and may take one more."""
-    return seats_there(project, timezone.now(), with_capacity=False).exists()
 
 
 def _audit(seat: Seat, verb: str, conversation_id: UUID | str, **data: str) -> None:

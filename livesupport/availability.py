@@ -1,7 +1,8 @@
 """Who is there to answer, and when somebody will be: the promise that a visitor reads.
 
 Business hours are a pure function of their rows, a time zone and an instant. Presence is a row that a
-dashboard keeps fresh; it counts at any hour, because whoever has the page open can answer.
+dashboard keeps fresh; it counts at any hour, because whoever has the page open can answer. A connected Slack
+channel counts inside business hours, or at any hour if its settings say so.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from django.db.models import Count, F, Q, QuerySet
 from chat.models import Conversation
 from chat.policies import TALKING_ROLES
 from chat.ports import Promise
-from livesupport.models import Availability, OpeningHours
+from livesupport.models import Availability, OpeningHours, SlackInstall
+from livesupport.slack.policies import wants_slack
 from tenants.workspace.models import Project, Seat
 
 NAMES_SHOWN = 3
@@ -83,12 +85,39 @@ def promise(project: Project, now: datetime, is_test: bool) -> Promise:
 
     A test conversation is answered by a live rehearsal seat alone, at any hour; a real one never is.
     """
-    there = list(_rehearsal_seats(project, now) if is_test else seats_there(project, now))
+    there = list(_rehearsal_seats(project, now) if is_test else _at_the_dashboard(project, now))
     if there:
         names = tuple(seat.name.split()[0] for seat in there[:NAMES_SHOWN] if seat.name.split())
         return Promise(reachable=True, within_seconds=project.claim_target_seconds, names=names)
+    if not is_test and slack_answers(project, now):
+        return Promise(reachable=True)  # a channel says of nobody that they are looking: no name, no time
     opens_at = next_opening(stretches_of(project), zone_of(project.timezone), now)
     return Promise(reachable=False, opens_at=opens_at)
+
+
+def is_watched(project: Project, now: datetime) -> bool:
+    """Whether anybody looks at a queue at all; a full agent still does, and may take one more."""
+    return seats_there(project, now, with_capacity=False).exists() or slack_answers(project, now)
+
+
+def slack_answers(project: Project, now: datetime) -> bool:
+    """Whether the project's people are called in a Slack channel that works, at an hour when it answers."""
+    install = _slack(project)
+    if install is None:
+        return False
+    return install.answers_any_hour or is_open(stretches_of(project), zone_of(project.timezone), now)
+
+
+def _slack(project: Project) -> SlackInstall | None:
+    """The channel in which the project's people are called, if it works."""
+    install = SlackInstall.objects.filter(project=project).first() if wants_slack(project) else None
+    return install if install is not None and install.is_ready else None
+
+
+def _at_the_dashboard(project: Project, now: datetime) -> Iterable[Seat]:
+    """Who can be promised from Live Support: nobody while people are called in Slack alone."""
+    slack_alone = project.handoffs_to == Project.HandoffsTo.SLACK and _slack(project) is not None
+    return () if slack_alone else seats_there(project, now)
 
 
 def seats_there(project: Project, now: datetime, *, with_capacity: bool = True) -> QuerySet[Seat]:

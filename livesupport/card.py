@@ -91,19 +91,19 @@ def card(conversation: Conversation) -> Card:
         conversation=conversation,
         handoff=handoff,
         pill=TRIGGER_PILLS[Handoff.Trigger(handoff.trigger)] if handoff else None,
-        question=_question(handoff) if handoff else "",
+        question=unanswered(handoff) if handoff else "",
         in_queue=_in_queue(handoff),
         confidence=_number(evidence.get("confidence")),
         threshold=conversation.project.evidence_threshold,
         said=_said(episode),
-        passages=_passages(evidence.get("passages", ())),
+        passages=passages_of(evidence.get("passages", ())),
         pages=_pages(conversation.pages),
         leads=list(Lead.objects.filter(conversation=conversation).order_by("-pk")[:3]),
         earlier=_earlier(conversation),
     )
 
 
-def _question(handoff: Handoff) -> str:
+def unanswered(handoff: Handoff) -> str:
     """The words that stayed unanswered: of somebody who asked for a person, what they had asked before that."""
     if handoff.trigger not in _ASKED:
         return handoff.question
@@ -138,7 +138,7 @@ def _said(episode: Episode | None) -> list[str]:
     return [Truncator(" ".join(text.split())).chars(160) for text in reversed(texts)]
 
 
-def _passages(rows: Iterable[dict[str, Any]]) -> list[Passage]:
+def passages_of(rows: Iterable[dict[str, Any]]) -> list[Passage]:
     found = []
     for row in list(rows)[:PASSAGES_SHOWN]:
         words = " › ".join(dict.fromkeys(str(row[key]) for key in ("title", "heading") if row.get(key)))

@@ -50,3 +50,17 @@ def _nudge(schema: str, listener: Listener, event: Event) -> None:
         run_in(schema, listener, event)
     except Exception:  # noqa: BLE001  a nudge is only a hint: the row is safe, the sweep finds it
         log.exception("nudge lost: %s after %s", listener.__name__, type(event).__name__)
+
+
+@dataclass(frozen=True)
+class ExternalEventKept(Event):
+    """A verified call from outside was stored, and waits to be handled."""
+
+    event_id: int
+
+
+@dataclass(frozen=True)
+class OutboxPosted(Event):
+    """Something waits to leave the house."""
+
+    entry_id: int

@@ -9,7 +9,7 @@ from typing import ParamSpec
 from celery import current_app, shared_task
 from django.db import close_old_connections
 
-from tenants import actions, due
+from tenants import actions, due, external
 from tenants.schema import PUBLIC, run_in
 
 P = ParamSpec("P")
@@ -18,8 +18,20 @@ log = logging.getLogger(__name__)
 
 @shared_task(name="tenants.sweep_due")
 def sweep_due() -> None:
-    """Send the tasks of all notes that have come due."""
+    """Send the tasks of all notes, and of all events from outside, that have come due."""
     _in_public(due.sweep, send=_send)
+    _in_public(_resend_external)
+
+
+@shared_task(name="tenants.handle_external")
+def handle_external(event_id: int) -> None:
+    """Handle one call from outside; its handler finds the tenant."""
+    _in_public(external.handle, event_id=event_id)
+
+
+def _resend_external() -> None:
+    for event_id in external.waiting():
+        handle_external.apply_async((event_id,), expires=due.RESEND_SECONDS)
 
 
 @shared_task(name="tenants.settle_due")

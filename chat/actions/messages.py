@@ -23,11 +23,12 @@ from tenants.events import publish
 
 @dataclass(frozen=True)
 class Draft:
-    """A text to post. `note` keeps it among the team."""
+    """A text to post. `note` keeps it among the team; `via` says where it was written, if not here: `slack`."""
 
     text: str
     client_id: UUID | None = None
     note: bool = False
+    via: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def _check_may_write(conversation: Conversation, author: Author, draft: Draft) -
 
 def _store(conversation: Conversation, author: Author, draft: Draft, text: str) -> Message:
     kind = Message.Kind.NOTE if draft.note else Message.Kind.TEXT
-    entry = Entry(text=text, kind=kind, internal=draft.note, client_id=draft.client_id)
+    data = {"via": draft.via} if draft.via else {}
+    entry = Entry(text=text, kind=kind, internal=draft.note, client_id=draft.client_id, data=data)
     message = append(conversation, author, entry)
     if author.sender == Message.Sender.AGENT and not draft.note:
         Handoff.objects.filter(

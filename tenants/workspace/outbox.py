@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from tenants import due
 from tenants.errors import ProductError
+from tenants.events import OutboxPosted, publish
 from tenants.workspace.models import OutboxEntry
 
 log = logging.getLogger(__name__)
@@ -49,11 +50,13 @@ def bind(table: Mapping[str, Handler]) -> None:
 
 def post(*, kind: str, lane: str, key: str, payload: dict[str, Any]) -> OutboxEntry:
     """Put something into the outbox, in the caller's transaction. The same `key` again is the same entry."""
-    entry, is_new = OutboxEntry.objects.get_or_create(
-        idempotency_key=key, defaults={"kind": kind, "lane": lane, "payload": payload}
-    )
-    if is_new:
-        due.note(KIND, entry.next_at)
+    with transaction.atomic():
+        entry, is_new = OutboxEntry.objects.get_or_create(
+            idempotency_key=key, defaults={"kind": kind, "lane": lane, "payload": payload}
+        )
+        if is_new:
+            due.note(KIND, entry.next_at)
+            publish(OutboxPosted(entry.pk))
     return entry
 
 

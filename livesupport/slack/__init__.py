@@ -1,0 +1,1 @@
+"""Slack, both ways: a thread for each handoff, and people who answer from it."""
