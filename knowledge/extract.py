@@ -11,6 +11,7 @@ from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring, tostring
 
 from knowledge.blocks import HEADINGS, Block, blocks, inline_text
+from knowledge.listing import is_listing
 
 _KNOWN_CONTAINERS = (
     '//*[contains(concat(" ", normalize-space(@class), " "), " article-body ")]',
@@ -74,6 +75,7 @@ class Extracted:
     canonical: str
     is_noindex: bool
     needs_script: bool = False
+    is_listing: bool = False
 
     @property
     def text(self) -> str:
@@ -94,8 +96,10 @@ def extract(body: bytes, *, url: str, charset: str = "") -> Extracted:
     page_title = _page_title(root)
     _open_accordions(root)
     main = _main(root)
+    only_lists = False
     if main is not None:
         _clean(main)
+        only_lists = is_listing(main)
         _drop_related_links(main)
         _drop_link_lists(main)
     title = _heading_title(main) or page_title
@@ -110,6 +114,7 @@ def extract(body: bytes, *, url: str, charset: str = "") -> Extracted:
         canonical=urljoin(base, canonical.strip()) if canonical.strip() else "",
         is_noindex=noindex,
         needs_script=has_scripts and not found,
+        is_listing=only_lists,
     )
 
 

@@ -84,8 +84,8 @@ class Crawl:
     _next_at: float = 0.0
     _hashes: set[str] = field(default_factory=set)
 
-    def run(self, start_url: str, *, kind: Kind = "site") -> None:
-        """Read a source to its end.
+    def run(self, start_url: str, *, kind: Kind = "site") -> bool:
+        """Read a source to its end; whether that was the end of its pages, too, and not of the bounds.
 
         Raises what the very first fetches raise (then nothing was read), and RunStopped. A page that fails
         later is stored as failed, and the crawl goes on.
@@ -106,6 +106,7 @@ class Crawl:
                 self.store.keep(page, found=frontier.found)
                 if kind == "site":
                     frontier.add(page.links, depth=depth + (page.url == url or page.state == "ok"))
+        return not frontier.is_cut
 
     def _frontier(self, start: str, kind: Kind, visited: dict[str, Visit]) -> Frontier:
         moved = visited.get(start)
@@ -198,6 +199,8 @@ class Crawl:
             return replace(read, error="The page asks not to be indexed.")
         if canonical and canonical != url and _is_own_page(canonical, url, frontier):
             return replace(read, error=f"The same page is at {canonical[:200]}.", links=(canonical, *links))
+        if found.is_listing:
+            return replace(read, error="The page only leads to other pages.")
         if not found.blocks:
             why = "The page is made by scripts and has no text of its own." if found.needs_script else "No text found."
             return replace(read, error=why)

@@ -97,7 +97,7 @@ def test_robots_rules_are_kept_and_named(web: Web) -> None:
 
 
 def test_every_kind_of_bad_page_has_its_reason(web: Web) -> None:
-    article(web, "/", "/gone", "/secret", "/hidden", "/copy", "/empty", "/app", "/soft", "/print", "/image", "/moved")
+    article(web, "/", "/gone", "/secret", "/hidden", "/copy", "/empty", "/app", "/soft", "/print", "/image", "/moved", "/all")
     web.routes["/secret"] = (403, {}, b"")
     article(web, "/hidden", head='<meta name="robots" content="noindex">')
     article(web, "/copy", text=FILLER + "/")
@@ -110,6 +110,7 @@ def test_every_kind_of_bad_page_has_its_reason(web: Web) -> None:
     web.routes["/image"] = (200, {"Content-Type": "image/png"}, b"\x89PNG")
     web.routes["/moved"] = (301, {"Location": "/target"}, b"")
     article(web, "/target")
+    web.page("/all", '<main><h1>All</h1><ul><li><a href="/original">Original</a></li></ul></main>')
     store = crawl(web)
     reasons = {path: store.error(web, path) for path, state in store.states(web).items() if state != "ok"}
     assert reasons == {
@@ -123,6 +124,7 @@ def test_every_kind_of_bad_page_has_its_reason(web: Web) -> None:
         "/print": f"The same page is at {web.url}/original.",
         "/image": "This is not a page (image/png).",
         "/moved": f"This address leads to {web.url}/target.",
+        "/all": "The page only leads to other pages.",
     }
     assert {path for path, state in store.states(web).items() if state == "ok"} == {
         "/",
