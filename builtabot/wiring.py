@@ -9,9 +9,11 @@ def bind() -> None:
     from chat import events as chat
     from chat import listeners as on_chat
     from chat import ports as chat_ports
+    from chat import quota
     from insights import listeners as on_insights
     from knowledge import events as knowledge
     from knowledge import listeners as on_knowledge
+    from knowledge import policies as knowledge_policies
     from livesupport import availability
     from livesupport import listeners as on_live
     from livesupport.slack import delivery as slack
@@ -46,11 +48,16 @@ def bind() -> None:
             "crawl": "knowledge.sweep_crawls",
             "waiting": "livesupport.watch_waiting",
             "outbox": "workspace.deliver_outbox",
+            "plan": "workspace.watch_plan",
         }
     )
     chat_ports.bind(availability.promise)
+    tenants_ports.bind(  # no `checkout` yet: the plan page says so, and to whom to write
+        counters={"conversations": quota.conversations_since, "pages": knowledge_policies.count_pages}
+    )
     outbox.bind(
         {
+            mail.KIND: mail.deliver,
             on_slack.THREAD: slack.deliver_thread,
             on_slack.REPLY: slack.deliver_reply,
             on_slack.CARD: slack.deliver_card,

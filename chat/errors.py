@@ -53,6 +53,13 @@ class NotHolder(ChatError):
     sentence = "Claim this conversation first; then your words reach the visitor."
 
 
+class PlanEnded(ChatError):
+    """The business's plan is over: what is held may be finished, nothing more is taken."""
+
+    code = "plan_ended"
+    sentence = "Your plan has ended. You can read everything; an owner can start it again under Plan."
+
+
 class AlreadyTaken(ChatError):
     """A lost race for a conversation; the sentence names who won."""
 

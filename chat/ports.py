@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from tenants import billing
 from tenants.workspace.models import Project
 
 
@@ -41,5 +42,7 @@ def bind(reachability: Reachability) -> None:
 
 def reachability(project: Project, now: datetime, is_test: bool) -> Promise:
     """Who could take a handoff of `project` at `now`. For a test conversation only the rehearsal seat counts,
-    at any hour. Unbound means nobody is reachable."""
+    at any hour. Unbound means nobody is reachable; so does a plan that has ended."""
+    if billing.current().has_ended:
+        return Promise(reachable=False)
     return _reachability(project, now, is_test) if _reachability else Promise(reachable=False)

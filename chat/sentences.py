@@ -37,3 +37,8 @@ def standing(language: str, promise: Promise, email: str, timezone: str) -> str:
         return sentence("standing", language)
     local = promise.opens_at.astimezone(ZoneInfo(timezone))
     return sentence("standing_opens", language, time=f"{local:%H:%M} ({local.tzname()})")
+
+
+def resting(language: str, email: str) -> str:
+    """What is said when the business's plan is over: the AI is silent, the address still reaches the team."""
+    return sentence("resting_known" if email else "resting", language, email=email)

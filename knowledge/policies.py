@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from knowledge.models import CrawlRun, Source
+from knowledge.models import CrawlRun, Document, Source
 
 OPEN = (CrawlRun.State.QUEUED, CrawlRun.State.RUNNING)
+READ = (Source.Kind.SITE, Source.Kind.SITEMAP, Source.Kind.PAGE)
 
 
 def is_open(run: CrawlRun) -> bool:
@@ -28,3 +30,18 @@ def claimable(now: datetime) -> Q:
 def get_source_for(project_id: int, source_id: int) -> Source | None:
     """A project's own source, or None: another project's looks like a missing one."""
     return Source.objects.filter(project_id=project_id, pk=source_id).first()
+
+
+def live_pages() -> QuerySet[Document]:
+    """The pages that answer now and count for the plan: those that were read, not what somebody wrote."""
+    return Document.objects.filter(is_live=True, source__kind__in=READ)
+
+
+def count_pages(_since: datetime) -> int:
+    """How many pages of the plan are in use. Bound to the plan's counter of pages."""
+    return live_pages().count()
+
+
+def get_published_file(file_id: UUID) -> SourceFile | None:
+    """A file that anybody may open, because a document read from it answers now; else None."""
+    return SourceFile.objects.filter(pk=file_id, documents__is_live=True).first()

@@ -31,6 +31,7 @@ LONGEST_QUERY = 200
 STATUS = {
     "already_taken": 409,
     "not_holder": 409,
+    "plan_ended": 409,
     "not_allowed": 403,
     "unknown_conversation": 404,
     "unknown_lead": 404,

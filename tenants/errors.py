@@ -43,3 +43,17 @@ class NameTaken(TenantError):
 
     code = "name_taken"
     sentence = "This name is taken. Try another."
+
+
+class LimitReached(TenantError):
+    """The plan has no room for one more; the sentence says of what, and what makes room."""
+
+    code = "limit_reached"
+    sentence = "Your plan has no room for one more."
+
+
+class PlanMoveRefused(TenantError):
+    """The plan cannot go from its state to the wanted one."""
+
+    code = "plan_move_refused"
+    sentence = "The plan has changed meanwhile. Look again before you decide."

@@ -64,3 +64,11 @@ class OutboxPosted(Event):
     """Something waits to leave the house."""
 
     entry_id: int
+
+
+@dataclass(frozen=True)
+class PlanMoved(Event):
+    """A business's plan went to another state: `trial`, `active`, `cancelled` or `ended`."""
+
+    tenant_id: int
+    state: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
@@ -63,21 +64,71 @@ class Plan(models.Model):
 class Tenant(TenantMixin):
     """A business. Its rows live in its own schema; this row says only that it exists and what it pays for."""
 
+    class Subscription(models.TextChoices):
+        TRIAL = "trial", "Trial"
+        ACTIVE = "active", "Active"
+        CANCELLED = "cancelled", "Cancelled, runs to its end"
+        ENDED = "ended", "Ended"
+
+    MOVES: ClassVar[dict[str, frozenset[str]]] = {
+        Subscription.TRIAL: frozenset({Subscription.ACTIVE, Subscription.CANCELLED, Subscription.ENDED}),
+        Subscription.ACTIVE: frozenset({Subscription.CANCELLED, Subscription.ENDED}),
+        Subscription.CANCELLED: frozenset({Subscription.TRIAL, Subscription.ACTIVE, Subscription.ENDED}),
+        Subscription.ENDED: frozenset({Subscription.ACTIVE}),
+    }
+
     auto_create_schema = False  # tenants.provisioning makes schemas, from a template in a tenth of a second
     auto_drop_schema = False
 
     name = models.CharField(max_length=120)
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    subscription = models.CharField(max_length=9, choices=Subscription.choices, default=Subscription.ACTIVE)
     trial_ends_at = models.DateTimeField(null=True, blank=True)
+    billed_from = models.DateTimeField(
+        null=True, blank=True, help_text="The day of the month on which the plan renews. Empty: the day it began."
+    )
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True, help_text="Until when a cancelled plan runs, or ran.")
     created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(subscription="trial") | models.Q(trial_ends_at__isnull=False),
+                name="a_trial_has_an_end",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(subscription="cancelled")
+                | models.Q(cancelled_at__isnull=False, ends_at__isnull=False),
+                name="a_cancelled_plan_has_an_end",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
 
     @property
+    def stops_at(self) -> datetime | None:
+        """When the plan stops unless somebody acts; None for one that renews itself, and for one that stopped."""
+        if self.subscription == self.Subscription.TRIAL:
+            return self.trial_ends_at
+        return self.ends_at if self.subscription == self.Subscription.CANCELLED else None
+
+    def standing(self, now: datetime | None = None) -> str:
+        """The state as it is at `now`: what has run out has ended, whether that was written down yet or not."""
+        if self.stops_at is not None and self.stops_at <= (now or timezone.now()):
+            return self.Subscription.ENDED
+        return self.subscription
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the AI rests: the trial or the plan is over."""
+        return self.standing() == self.Subscription.ENDED
+
+    @property
     def in_trial(self) -> bool:
-        """Whether the trial still runs; a tenant without an end date is not in trial."""
-        return self.trial_ends_at is not None and self.trial_ends_at > timezone.now()
+        """Whether the trial still runs."""
+        return self.standing() == self.Subscription.TRIAL
 
 
 class Domain(DomainMixin):

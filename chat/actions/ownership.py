@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from chat import ports, sentences
-from chat.errors import AlreadyTaken, NotAllowed, NotHolder
+from chat import ports, quota, sentences
+from chat.errors import AlreadyTaken, NotAllowed, NotHolder, PlanEnded
 from chat.events import (
     ConversationClaimed,
     ConversationReleased,
@@ -117,7 +117,10 @@ def _tell(
         entry = Entry(text=text, kind=EVENT, event="handed_over", data=data, client_id=client_id)
     else:
         data["ask_email"] = not email
-        text = sentences.standing(language, promise, email, conversation.project.timezone)
+        if quota.rests():
+            text = sentences.resting(language, email)
+        else:
+            text = sentences.standing(language, promise, email, conversation.project.timezone)
         entry = Entry(text=text, kind=EVENT, event="standing", data=data, client_id=client_id)
     return append(conversation, SYSTEM if client_id else AI, entry)
 
@@ -156,6 +159,8 @@ def claim_conversation(*, conversation_id: UUID | str, seat: Seat, via: str = "d
             raise AlreadyTaken(_who_took(conversation))
         if conversation.owner == Conversation.Owner.NONE:
             raise AlreadyTaken("This conversation has ended.")
+        if quota.rests():
+            raise PlanEnded
         episode = current_episode(conversation)
         now = timezone.now()
         _move(conversation, Conversation.Owner.AGENT, seat)

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from chat import quota
 from chat.actions.ownership import hand_over
 from chat.events import AnswerGiven, TurnQueued
 from chat.log import AI, Entry, append, lock
@@ -34,9 +35,15 @@ class Job:
     history: tuple[tuple[str, str], ...]
 
 
-def queue_turn(conversation: Conversation, message: Message) -> Turn:
+def queue_turn(conversation: Conversation, message: Message) -> Turn | None:
     """Ask for an answer to a visitor's message. Needs the conversation's lock. Turns still waiting for earlier
-    messages are overtaken: the newest answers for all of them."""
+    messages are overtaken: the newest answers for all of them.
+
+    None where the business's plan lets the AI say nothing: people are called instead.
+    """
+    if (why := quota.why_silent(conversation, message.episode_id)) is not None:
+        hand_over(conversation, Handoff.Trigger.FAILURE, reason=why, question=message.text)
+        return None
     now = timezone.now()
     Turn.objects.filter(conversation=conversation, state=Turn.State.QUEUED).update(
         state=Turn.State.DROPPED, finished_at=now

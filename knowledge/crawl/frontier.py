@@ -102,6 +102,7 @@ class Frontier:
     scope: Scope
     max_pages: int
     max_depth: int
+    is_cut: bool = False  # an address was left out for want of room
     _queue: deque[tuple[str, int]] = field(default_factory=deque)
     _seen: set[str] = field(default_factory=set)
 
@@ -116,9 +117,13 @@ class Frontier:
             return
         for url in urls:
             key = _key(url)
-            if url and key not in self._seen and len(self._seen) < self.max_pages and self.scope.contains(url):
-                self._seen.add(key)
-                self._queue.append((url, depth))
+            if not url or key in self._seen or not self.scope.contains(url):
+                continue
+            if len(self._seen) >= self.max_pages:
+                self.is_cut = True
+                return
+            self._seen.add(key)
+            self._queue.append((url, depth))
 
     def push(self, url: str) -> None:
         """Queue the start, which is in scope because the customer named it."""

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from django.conf import settings
 
+from knowledge import files
 from knowledge.actions import claim_crawl, finish_crawl, note_open_crawls, stop_crawl
 from knowledge.blocks import Block
-from knowledge.crawl.run import Bounds, Crawl, Kind, PageRead, Store, text_hash
+from knowledge.crawl.run import Bounds, Crawl, PageRead, Store, text_hash
+from knowledge.crawl.run import Kind as CrawlKind
 from knowledge.crawl.store import RunStore
-from knowledge.errors import KnowledgeError
+from knowledge.errors import ExtractFailed, KnowledgeError
 from knowledge.fetch import Fetcher
 from knowledge.models import CrawlRun, Source
+from knowledge.policies import WRITTEN
+from knowledge.uploads import newest_file
+from knowledge.policies import live_pages
+from tenants import billing
+from tenants.billing import Kind
 
 log = logging.getLogger(__name__)
-_KINDS: dict[str, Kind] = {Source.Kind.SITE: "site", Source.Kind.SITEMAP: "sitemap", Source.Kind.PAGE: "page"}
+_KINDS: dict[str, CrawlKind] = {Source.Kind.SITE: "site", Source.Kind.SITEMAP: "sitemap", Source.Kind.PAGE: "page"}
 
 
 def work_off(*, run_id: int | None = None, bounds: Bounds | None = None) -> int:
@@ -37,8 +45,8 @@ def see_through(run: CrawlRun, *, bounds: Bounds | None = None) -> None:
     """Read a claimed run's source to the end and swap it in, or note why not."""
     store = RunStore(run)
     try:
-        _read(run.source, store, bounds or Bounds())
-        finish_crawl(run=run)
+        note = _read(run.source, store, bounds or bounds_of(run.source))
+        finish_crawl(run=run, note=note)
     except KnowledgeError as error:
         stop_crawl(run=run, error=error)
     except Exception:
@@ -48,15 +56,41 @@ def see_through(run: CrawlRun, *, bounds: Bounds | None = None) -> None:
         stop_crawl(run=run, error=KnowledgeError("crawl_broken", "Something went wrong on our side."))
 
 
-def _read(source: Source, store: Store, bounds: Bounds) -> None:
+def bounds_of(source: Source) -> Bounds:
+    """How much of a source may be read: what the plan has left beside the other sources, up to our own bound.
+
+    Raises KnowledgeError when there is no room at all, or no plan any more. What somebody wrote is never bounded.
+    """
+    if source.kind not in _KINDS:
+        return Bounds()
+    tenant = billing.current()
+    if tenant.has_ended:
+        raise KnowledgeError("plan_ended", "Your plan has ended. What was read stays; nothing new is read.")
+    limit = billing.limit_of(tenant, Kind.PAGES)
+    if limit is None:
+        return Bounds()
+    room = limit - live_pages().exclude(source=source).count()
+    if room <= 0:
+        raise KnowledgeError("pages_used_up", f"All {limit:,} pages of your plan are in use. Remove a source first.")
+    return Bounds(max_pages=min(room, Bounds.max_pages))
+
+
+def _read(source: Source, store: Store, bounds: Bounds) -> str:
+    """Read the source whole, or as far as the bounds go: then say so."""
     if source.kind in _KINDS:
         fetcher = Fetcher(allow_private=settings.CRAWL_ALLOW_PRIVATE)
-        Crawl(fetcher, store, bounds).run(source.url, kind=_KINDS[source.kind])
-    elif source.kind in (Source.Kind.FAQ, Source.Kind.TEXT):
+        is_whole = Crawl(fetcher, store, bounds).run(source.url, kind=_KINDS[source.kind])
+        return "" if is_whole else _cut_sentence(bounds)
+    if source.kind in (Source.Kind.FAQ, Source.Kind.TEXT):
         if not store.visited():
             store.keep(_written(source), found=1)
-    else:
-        raise KnowledgeError("kind_unknown", "This kind of source cannot be read yet.")
+        return ""
+    raise KnowledgeError("kind_unknown", "This kind of source cannot be read yet.")
+
+
+def _cut_sentence(bounds: Bounds) -> str:
+    why = "we read no more of one site" if bounds.max_pages >= Bounds.max_pages else "your plan has room for no more"
+    return f"The site has more pages. The reading stopped at {bounds.max_pages:,} addresses: {why}."
 
 
 def _written(source: Source) -> PageRead:

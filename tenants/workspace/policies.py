@@ -13,6 +13,11 @@ def may_configure(seat: Seat) -> bool:
     return seat.is_active and not seat.is_rehearsal and seat.role in CONFIGURERS
 
 
+def may_change_plan(seat: Seat) -> bool:
+    """Owners alone start, cancel and keep the plan."""
+    return seat.is_active and not seat.is_rehearsal and seat.role == Seat.Role.OWNER
+
+
 def may_change_seat(by: Seat, seat: Seat, role: str) -> bool:
     """Whether `by` may edit `seat` and leave it with `role`: owners are made and changed by owners only."""
     touches_owner = Seat.Role.OWNER in (seat.role, role)

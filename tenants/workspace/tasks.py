@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from tenants import actions
 from tenants.schema import TenantTask
 from tenants.workspace import outbox
 
@@ -12,3 +13,9 @@ from tenants.workspace import outbox
 def deliver_outbox() -> None:
     """Deliver what may leave now."""
     outbox.deliver_due()
+
+
+@shared_task(base=TenantTask, name="workspace.watch_plan")
+def watch_plan() -> None:
+    """Note the end of a trial or plan, and tell the owners in time."""
+    actions.watch_plan()
