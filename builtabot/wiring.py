@@ -57,7 +57,6 @@ def bind() -> None:
     )
     outbox.bind(
         {
-            mail.KIND: mail.deliver,
             on_slack.THREAD: slack.deliver_thread,
             on_slack.REPLY: slack.deliver_reply,
             on_slack.CARD: slack.deliver_card,

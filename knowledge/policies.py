@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
@@ -40,8 +39,3 @@ def live_pages() -> QuerySet[Document]:
 def count_pages(_since: datetime) -> int:
     """How many pages of the plan are in use. Bound to the plan's counter of pages."""
     return live_pages().count()
-
-
-def get_published_file(file_id: UUID) -> SourceFile | None:
-    """A file that anybody may open, because a document read from it answers now; else None."""
-    return SourceFile.objects.filter(pk=file_id, documents__is_live=True).first()

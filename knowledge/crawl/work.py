@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 from django.conf import settings
 
-from knowledge import files
 from knowledge.actions import claim_crawl, finish_crawl, note_open_crawls, stop_crawl
 from knowledge.blocks import Block
 from knowledge.crawl.run import Bounds, Crawl, PageRead, Store, text_hash
 from knowledge.crawl.run import Kind as CrawlKind
 from knowledge.crawl.store import RunStore
-from knowledge.errors import ExtractFailed, KnowledgeError
+from knowledge.errors import KnowledgeError
 from knowledge.fetch import Fetcher
 from knowledge.models import CrawlRun, Source
-from knowledge.policies import WRITTEN
-from knowledge.uploads import newest_file
 from knowledge.policies import live_pages
 from tenants import billing
 from tenants.billing import Kind
