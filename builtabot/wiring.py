@@ -22,6 +22,7 @@ def bind() -> None:
     from livesupport.slack import whispers
     from tenants import due, events, external
     from tenants import listeners as on_tenants
+    from tenants import ports as tenants_ports
     from tenants.workspace import listeners as on_workspace
     from tenants.workspace import outbox
 
