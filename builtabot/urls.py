@@ -17,6 +17,7 @@ def home(request: HttpRequest) -> HttpResponseRedirect:
 urlpatterns = [
     path("", home, name="home"),
     path("", include("tenants.urls")),
+    path("", include("knowledge.urls")),
     path("", include("chat.urls")),
     path("live/", include("livesupport.urls")),
     path("insights/", include("insights.urls")),

@@ -47,6 +47,8 @@ def bind() -> None:
             "turn": "chat.sweep_turns",
             "episodes": "chat.end_idle_episodes",
             "crawl": "knowledge.sweep_crawls",
+            "recrawl": "knowledge.reread_sources",
+            "leftovers": "knowledge.sweep_leftovers",
             "waiting": "livesupport.watch_waiting",
             "outbox": "workspace.deliver_outbox",
             "plan": "workspace.watch_plan",

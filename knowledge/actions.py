@@ -8,34 +8,46 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from knowledge import uploads
 from knowledge.crawl.frontier import host_and_port
 from knowledge.errors import KnowledgeError, RunStopped
-from knowledge.events import CrawlFinished, CrawlQueued
+from knowledge.events import CrawlFinished, CrawlQueued, SourceAdded
 from knowledge.models import Chunk, CrawlRun, Document, Source
-from knowledge.policies import OPEN, claimable, is_open, may_move
+from knowledge.policies import FETCHED, OPEN, claimable, is_open, may_move
 from knowledge.targets import parse
 from tenants import due
 from tenants.actions import beat
 from tenants.events import publish
 from tenants.workspace.models import Project
 
-CRAWLS = "crawl"  # the kind of work in the public Due table
+CRAWLS = "crawl"  # kinds of work in the public Due table
+REREADS = "recrawl"
 LEASE_SECONDS = 60
+REREAD = timedelta(hours=24)
 State = CrawlRun.State
 
 
-def add_source(*, project: Project, kind: str, url: str = "", name: str = "", text: str = "") -> Source:
+def add_source(
+    *, project: Project, kind: str, url: str = "", name: str = "", text: str = "", prompted_by: str = ""
+) -> Source:
     """Note where content comes from; the same address twice is one source. Nothing is fetched yet.
 
     Raises FetchRefused for an address that no list could make fetchable, KnowledgeError without content.
     """
+    fields = {"name": name, "prompted_by": prompted_by}
     if kind in (Source.Kind.FAQ, Source.Kind.TEXT):
         if not text.strip():
             raise KnowledgeError("source_empty", "There is no text to answer from.")
-        return Source.objects.create(project=project, kind=kind, name=name, text=text)
+        with transaction.atomic():
+            source = Source.objects.create(project=project, kind=kind, text=text, **fields)
+            publish(SourceAdded(source.pk, source.project_id, prompted_by))
+        return source
     # Whether a private host is on the operator's list is asked where the fetch happens, not here.
     parse(url, allow_private=frozenset({host_and_port(url)}))
-    source, _ = Source.objects.get_or_create(project=project, kind=kind, url=url, defaults={"name": name})
+    with transaction.atomic():
+        source, is_new = Source.objects.get_or_create(project=project, kind=kind, url=url, defaults=fields)
+        if is_new:
+            publish(SourceAdded(source.pk, source.project_id, prompted_by))
     return source
 
 
@@ -123,6 +135,7 @@ def finish_crawl(*, run: CrawlRun, note: str = "") -> CrawlRun:
         Chunk.objects.filter(document__run=held).update(is_live=True)
         documents.update(is_live=True)
         Document.objects.filter(source=held.source).exclude(run=held).delete()
+        uploads.drop_superseded(source_id=held.source_id, run=held)
         held.indexed = documents.count()
         Source.objects.filter(pk=held.source_id).update(live_run=held)
         return _end(held, State.DONE, note)
@@ -149,8 +162,28 @@ def change_source(*, source: Source, name: str, text: str) -> None:
 
 
 def remove_source(*, source: Source) -> None:
-    """Forget a source: its pages stop answering with this commit."""
-    source.delete()
+    """Forget a source: its pages stop answering, and its file stops opening, with this commit."""
+    with transaction.atomic():
+        source.delete()
+        uploads.note_leftovers()
+
+
+def reread_sources() -> int:
+    """Queue the daily reading of every source that is fetched and due; how many. Notes when the next is.
+
+    A day counts from the end of the last reading, whatever came of it.
+    """
+    now = timezone.now()
+    newest = CrawlRun.objects.filter(source__kind__in=FETCHED).order_by("source", "-pk").distinct("source")
+    ended = [(run.source, run.finished_at) for run in newest.select_related("source") if run.finished_at]
+    late = [source for source, at in ended if at <= now - REREAD]
+    for source in late:
+        start_crawl(source=source)
+    waiting = [at for source, at in ended if source not in late]
+    if waiting:
+        with transaction.atomic():
+            due.note(REREADS, min(waiting) + REREAD)
+    return len(late)
 
 
 def _lock_held(run: CrawlRun) -> CrawlRun:
@@ -167,6 +200,8 @@ def _end(run: CrawlRun, state: CrawlRun.State, error: str) -> CrawlRun:
     run.state, run.error, run.finished_at, run.lease_until = state, error[:300], timezone.now(), None
     run.save(update_fields=["state", "error", "finished_at", "lease_until", "indexed"])
     publish(CrawlFinished(run.pk, run.source_id, run.source.project_id, state.value, run.indexed))
+    if run.source.kind in FETCHED:
+        due.note(REREADS, run.finished_at + REREAD)
     return run
 
 

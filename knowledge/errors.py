@@ -20,6 +20,10 @@ class FetchFailed(KnowledgeError):
     """The address may be contacted, but no usable answer came back."""
 
 
+class FileRefused(KnowledgeError):
+    """An uploaded file cannot be content; the sentence names the file. Nothing was kept."""
+
+
 class ExtractFailed(KnowledgeError):
     """A file was fetched, but its text could not be read."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+from pathlib import PurePath
 from typing import Any
 
 from django.db import models
 from django.utils import timezone
+from django.utils.text import slugify
 from pgvector.django import VectorField
 
 DIMENSIONS = 384
@@ -28,6 +31,9 @@ class Source(models.Model):
     name = models.CharField(max_length=200, blank=True)
     text = models.TextField(blank=True, help_text="For a question and answer, or free text: the content itself.")
     live_run = models.ForeignKey("CrawlRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    prompted_by = models.CharField(
+        max_length=60, blank=True, help_text="What it was written for, in the words of whoever asked: `gap:12`."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -39,6 +45,41 @@ class Source(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.url
+
+
+class SourceFile(models.Model):
+    """An uploaded file of a source of kind `file`, whose newest one is read. Its bytes are in the file storage
+    under `key`, a generated name; what its sender called it is text and nothing else. Without a source it is
+    left over, and swept away together with its bytes."""
+
+    class Type(models.TextChoices):
+        PDF = "application/pdf", "PDF"
+        TEXT = "text/plain", "Text"
+        MARKDOWN = "text/markdown", "Markdown"
+        HTML = "text/html", "HTML"
+
+    ENDINGS: dict[str, str] = {Type.PDF: "pdf", Type.TEXT: "txt", Type.MARKDOWN: "md", Type.HTML: "html"}
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    source = models.ForeignKey(Source, null=True, blank=True, on_delete=models.SET_NULL, related_name="files")
+    name = models.CharField(max_length=200)
+    media_type = models.CharField(max_length=15, choices=Type.choices)
+    size_bytes = models.PositiveIntegerField()
+    key = models.CharField(max_length=120, unique=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def stem(self) -> str:
+        """Its name without the ending, as a title."""
+        return PurePath(self.name).stem.strip() or self.name
+
+    @property
+    def path(self) -> str:
+        """Where visitors open it on the tenant's host, while it is live. Nobody can guess it from another one's."""
+        return f"/content/{self.pk}/{slugify(self.stem)[:80] or 'file'}.{self.ENDINGS[self.media_type]}"
 
 
 class CrawlRun(models.Model):
@@ -94,6 +135,7 @@ class Document(models.Model):
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="documents")
     project = models.ForeignKey("workspace.Project", on_delete=models.CASCADE, related_name="+")
     run = models.ForeignKey(CrawlRun, on_delete=models.CASCADE, related_name="documents")
+    file = models.ForeignKey(SourceFile, null=True, blank=True, on_delete=models.SET_NULL, related_name="documents")
     url = models.CharField(max_length=1000)
     title = models.CharField(max_length=300, blank=True)
     language = models.CharField(max_length=8, blank=True)

@@ -14,7 +14,7 @@ from knowledge.errors import ExtractFailed
 from knowledge.extract import Extracted
 from knowledge.sentences import is_complete
 
-_WALL_SECONDS = 60
+_WALL_SECONDS = 45  # less than a run's lease, which nobody renews meanwhile
 _ROOT = Path(__file__).resolve().parent.parent
 _SENTENCES = {
     "pdf_locked": "This PDF is protected by a password.",

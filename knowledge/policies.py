@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from knowledge.models import CrawlRun, Document, Source
+from knowledge.models import CrawlRun, Document, Source, SourceFile
 
 OPEN = (CrawlRun.State.QUEUED, CrawlRun.State.RUNNING)
-READ = (Source.Kind.SITE, Source.Kind.SITEMAP, Source.Kind.PAGE)
+FETCHED = (Source.Kind.SITE, Source.Kind.SITEMAP, Source.Kind.PAGE)
+WRITTEN = (Source.Kind.FAQ, Source.Kind.TEXT)
 
 
 def is_open(run: CrawlRun) -> bool:
@@ -33,9 +35,14 @@ def get_source_for(project_id: int, source_id: int) -> Source | None:
 
 def live_pages() -> QuerySet[Document]:
     """The pages that answer now and count for the plan: those that were read, not what somebody wrote."""
-    return Document.objects.filter(is_live=True, source__kind__in=READ)
+    return Document.objects.filter(is_live=True, source__kind__in=(*FETCHED, Source.Kind.FILE))
 
 
 def count_pages(_since: datetime) -> int:
     """How many pages of the plan are in use. Bound to the plan's counter of pages."""
     return live_pages().count()
+
+
+def get_published_file(file_id: UUID) -> SourceFile | None:
+    """A file that anybody may open, because a document read from it answers now; else None."""
+    return SourceFile.objects.filter(pk=file_id, documents__is_live=True).first()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from knowledge.actions import reread_sources
 from knowledge.crawl.work import work_off
+from knowledge.uploads import sweep_leftovers
 from tenants.schema import TenantTask
 
 
@@ -18,3 +20,15 @@ def run_crawl(run_id: int) -> None:
 def sweep_crawls() -> None:
     """See through whatever runs the tenant has waiting or abandoned (the sweep's entry)."""
     work_off()
+
+
+@shared_task(base=TenantTask, name="knowledge.reread_sources")
+def reread() -> None:
+    """Queue the readings that a day has made due."""
+    reread_sources()
+
+
+@shared_task(base=TenantTask, name="knowledge.sweep_leftovers")
+def sweep_files() -> None:
+    """Remove what deleted and replaced files have left in the storage."""
+    sweep_leftovers()

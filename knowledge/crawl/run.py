@@ -32,7 +32,8 @@ Kind = Literal["site", "sitemap", "page"]
 
 @dataclass(frozen=True)
 class PageRead:
-    """One address with its outcome. `error` is a sentence for people; `links` are normalised."""
+    """One address with its outcome. `error` is a sentence for people; `links` are normalised; `file_id`
+    names the uploaded file that it is, if it is one."""
 
     url: str
     state: State
@@ -42,6 +43,7 @@ class PageRead:
     blocks: tuple[Block, ...] = ()
     links: tuple[str, ...] = ()
     text_hash: str = ""
+    file_id: str = ""
 
 
 @dataclass(frozen=True)

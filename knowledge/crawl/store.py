@@ -55,6 +55,7 @@ class RunStore:
                 source_id=self._run.source_id,
                 project_id=self._run.source.project_id,
                 run=self._run,
+                file_id=page.file_id or None,
                 url=page.url[:1000],
                 title=page.title[:300],
                 language=language,

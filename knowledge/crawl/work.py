@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from django.conf import settings
 
+from knowledge import files
 from knowledge.actions import claim_crawl, finish_crawl, note_open_crawls, stop_crawl
 from knowledge.blocks import Block
 from knowledge.crawl.run import Bounds, Crawl, PageRead, Store, text_hash
 from knowledge.crawl.run import Kind as CrawlKind
 from knowledge.crawl.store import RunStore
-from knowledge.errors import KnowledgeError
+from knowledge.errors import ExtractFailed, KnowledgeError
 from knowledge.fetch import Fetcher
 from knowledge.models import CrawlRun, Source
-from knowledge.policies import live_pages
+from knowledge.policies import WRITTEN, live_pages
+from knowledge.uploads import newest_file
 from tenants import billing
 from tenants.billing import Kind
 
@@ -57,7 +60,7 @@ def bounds_of(source: Source) -> Bounds:
 
     Raises KnowledgeError when there is no room at all, or no plan any more. What somebody wrote is never bounded.
     """
-    if source.kind not in _KINDS:
+    if source.kind in WRITTEN:
         return Bounds()
     tenant = billing.current()
     if tenant.has_ended:
@@ -77,11 +80,28 @@ def _read(source: Source, store: Store, bounds: Bounds) -> str:
         fetcher = Fetcher(allow_private=settings.CRAWL_ALLOW_PRIVATE)
         is_whole = Crawl(fetcher, store, bounds).run(source.url, kind=_KINDS[source.kind])
         return "" if is_whole else _cut_sentence(bounds)
-    if source.kind in (Source.Kind.FAQ, Source.Kind.TEXT):
-        if not store.visited():
-            store.keep(_written(source), found=1)
-        return ""
-    raise KnowledgeError("kind_unknown", "This kind of source cannot be read yet.")
+    if not store.visited():
+        store.beat(found=1)
+        store.keep(_written(source) if source.kind in WRITTEN else _uploaded(source), found=1)
+    return ""
+
+
+def _uploaded(source: Source) -> PageRead:
+    """An uploaded file, as a page. What makes it unreadable is said on the page."""
+    file = newest_file(source)
+    page = PageRead(file.path, "failed", title=file.stem[:300], file_id=str(file.pk))
+    try:
+        found = files.read(file)
+    except ExtractFailed as error:
+        return replace(page, error=error.sentence)
+    return replace(
+        page,
+        state="ok",
+        title=found.title[:300],
+        language=found.language,
+        blocks=found.blocks,
+        text_hash=text_hash(found.blocks),
+    )
 
 
 def _cut_sentence(bounds: Bounds) -> str:

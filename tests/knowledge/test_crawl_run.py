@@ -97,7 +97,8 @@ def test_robots_rules_are_kept_and_named(web: Web) -> None:
 
 
 def test_every_kind_of_bad_page_has_its_reason(web: Web) -> None:
-    article(web, "/", "/gone", "/secret", "/hidden", "/copy", "/empty", "/app", "/soft", "/print", "/image", "/moved", "/all")
+    paths = ("/gone", "/secret", "/hidden", "/copy", "/empty", "/app", "/soft", "/print", "/image", "/moved", "/all")
+    article(web, "/", *paths)
     web.routes["/secret"] = (403, {}, b"")
     article(web, "/hidden", head='<meta name="robots" content="noindex">')
     article(web, "/copy", text=FILLER + "/")

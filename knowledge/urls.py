@@ -1,0 +1,5 @@
+from django.urls import path
+
+from knowledge import views
+
+urlpatterns = [path("content/<uuid:file_id>/<str:name>", views.content_file, name="content_file")]
