@@ -6,25 +6,23 @@ from __future__ import annotations
 
 def bind() -> None:
     """Fill every table. Runs once in each process, when the apps are ready."""
+    _bind_events()
+    _bind_work()
+    _bind_answers()
+
+
+def _bind_events() -> None:
+    """Who hears what."""
     from chat import events as chat
     from chat import listeners as on_chat
-    from chat import ports as chat_ports
-    from chat import quota
     from insights import listeners as on_insights
     from knowledge import events as knowledge
     from knowledge import listeners as on_knowledge
-    from knowledge import policies as knowledge_policies
-    from livesupport import availability
     from livesupport import listeners as on_live
-    from livesupport.slack import delivery as slack
-    from livesupport.slack import inbound as slack_inbound
     from livesupport.slack import listeners as on_slack
-    from livesupport.slack import whispers
-    from tenants import due, events, external
+    from tenants import events
     from tenants import listeners as on_tenants
-    from tenants import ports as tenants_ports
     from tenants.workspace import listeners as on_workspace
-    from tenants.workspace import outbox
 
     events.bind(
         within={  # in the same transaction: they only insert rows
@@ -42,21 +40,26 @@ def bind() -> None:
             events.OutboxPosted: [on_workspace.enqueue_delivery],
         },
     )
+
+
+def _bind_work() -> None:
+    """Which task does what is due, who delivers what leaves, and who handles what comes in."""
+    from livesupport.slack import delivery as slack
+    from livesupport.slack import inbound as slack_inbound
+    from livesupport.slack import listeners as on_slack
+    from livesupport.slack import whispers
+    from tenants import due, external
+    from tenants.workspace import outbox
+
     due.bind(
         {
             "turn": "chat.sweep_turns",
             "episodes": "chat.end_idle_episodes",
             "crawl": "knowledge.sweep_crawls",
-            "recrawl": "knowledge.reread_sources",
-            "leftovers": "knowledge.sweep_leftovers",
             "waiting": "livesupport.watch_waiting",
             "outbox": "workspace.deliver_outbox",
             "plan": "workspace.watch_plan",
         }
-    )
-    chat_ports.bind(availability.promise)
-    tenants_ports.bind(  # no `checkout` yet: the plan page says so, and to whom to write
-        counters={"conversations": quota.conversations_since, "pages": knowledge_policies.count_pages}
     )
     outbox.bind(
         {
@@ -67,3 +70,17 @@ def bind() -> None:
         }
     )
     external.bind({slack_inbound.KIND: slack_inbound.handle})
+
+
+def _bind_answers() -> None:
+    """Who answers what an app asks to its right."""
+    from chat import ports as chat_ports
+    from chat import quota
+    from knowledge import policies as knowledge_policies
+    from livesupport import availability
+    from tenants import ports as tenants_ports
+
+    chat_ports.bind(availability.promise)
+    tenants_ports.bind(  # no `checkout` yet: the plan page says so, and to whom to write
+        counters={"conversations": quota.conversations_since, "pages": knowledge_policies.count_pages}
+    )
