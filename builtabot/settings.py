@@ -148,6 +148,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_ADAPTER = "tenants.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"signup": "tenants.forms.SignUpForm"}
+ACCOUNT_RATE_LIMITS = {"invitation": "20/m/ip"}  # beside allauth's own
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no mail to strangers because somebody typed their address
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 LOGIN_URL = "/accounts/login/"

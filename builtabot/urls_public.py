@@ -5,7 +5,7 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from livesupport.slack import doors as slack
-from tenants import views
+from tenants import joining, views
 from tenants.admin import platform_site
 
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("pricing/", RedirectView.as_view(url="/#price"), name="pricing"),
     path("go/", views.go, name="go"),
     path("left/", views.left, name="left"),
+    path("invitations/<str:token>/", joining.invitation, name="invitation"),
     path("slack/events", slack.events, name="slack_events"),
     path("slack/interactivity", slack.interactivity, name="slack_interactivity"),
     path("slack/oauth/", slack.oauth, name="slack_oauth"),

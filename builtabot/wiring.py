@@ -48,14 +48,16 @@ def _bind_work() -> None:
     from livesupport.slack import inbound as slack_inbound
     from livesupport.slack import listeners as on_slack
     from livesupport.slack import whispers
-    from tenants import due, external
-    from tenants.workspace import outbox
+    from tenants import due, external, mail, plan_letter
+    from tenants.workspace import invitations, outbox
 
     due.bind(
         {
             "turn": "chat.sweep_turns",
             "episodes": "chat.end_idle_episodes",
             "crawl": "knowledge.sweep_crawls",
+            "recrawl": "knowledge.reread_sources",
+            "leftovers": "knowledge.sweep_leftovers",
             "waiting": "livesupport.watch_waiting",
             "outbox": "workspace.deliver_outbox",
             "plan": "workspace.watch_plan",
@@ -63,6 +65,7 @@ def _bind_work() -> None:
     )
     outbox.bind(
         {
+            mail.KIND: mail.deliver,
             on_slack.THREAD: slack.deliver_thread,
             on_slack.REPLY: slack.deliver_reply,
             on_slack.CARD: slack.deliver_card,
@@ -70,6 +73,7 @@ def _bind_work() -> None:
         }
     )
     external.bind({slack_inbound.KIND: slack_inbound.handle})
+    mail.bind({invitations.LETTER: invitations.compose, plan_letter.LETTER: plan_letter.compose})
 
 
 def _bind_answers() -> None:

@@ -9,6 +9,7 @@ from allauth.account.forms import SignupForm
 from allauth.core import context
 from django import forms
 from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -85,3 +86,25 @@ class SignUpForm(SignupForm):
             else:
                 return
         raise NameTaken
+
+
+class JoinForm(forms.Form):
+    """Name and password of somebody who was invited; their address stands in the invitation."""
+
+    name = forms.CharField(max_length=120, label="Your name", widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    password = forms.CharField(
+        max_length=128,
+        label="Password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: Any, email: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.email = email
+
+    def clean_password(self) -> str:
+        """As strict as at sign-up, and not like the name or the address."""
+        password = str(self.cleaned_data["password"])
+        validate_password(password, User(email=self.email, name=self.cleaned_data.get("name", "")))
+        return password

@@ -6,33 +6,41 @@ tenant means nothing at another.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import Client
 from django.test.client import ClientHandler
 from django.utils import timezone
 
-from chat.models import Conversation, Episode, Handoff, Message, Turn, Visitor
+from chat.models import Attachment, Conversation, Episode, Handoff, Message, Turn, Visitor
 from insights.models import GapQuestion, KnowledgeGap
 from knowledge.models import DIMENSIONS, Chunk, CrawlRun, Document, Source
 from livesupport.models import Availability, Lead, OpeningHours
 from tenants.access import open_session
 from tenants.models import Membership, Tenant, User
 from tenants.schema import PUBLIC, run_in
-from tenants.workspace.models import AuditEntry, OutboxEntry, Project, Seat
+from tenants.workspace.models import AuditEntry, Invitation, OutboxEntry, Project, Seat
 
 BASE_DOMAIN = "localhost"
 PORT = 8000
 ENGINE = "test-unit-vectors"
+# One dark point.
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,7 @@ class Thread:
     turn_id: int
     handoff_id: int
     lead_id: int
+    attachment_id: UUID
     message_ids: tuple[int, ...]
     last_seq: int
 
@@ -96,6 +105,7 @@ class Cast:
     gap_question_id: int
     audit_id: int
     outbox_id: int
+    invitation_id: int
     extra: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -227,6 +237,13 @@ def _plant(tenant: Tenant, host: str, marker: str, users: dict[str, User], keys:
         payload={"text": marker},
         last_error=f"lost {marker}",
     )
+    invitation = Invitation.objects.create(
+        email=f"invited@{marker}.example",
+        token_hash=hashlib.sha256(marker.encode()).hexdigest(),
+        secret=secrets.token_urlsafe(32),
+        invited_by_id=people["owner"].seat_id,
+        expires_at=timezone.now() + timedelta(days=3),
+    )
     return Cast(
         marker=marker,
         schema=str(tenant.schema_name),
@@ -244,6 +261,7 @@ def _plant(tenant: Tenant, host: str, marker: str, users: dict[str, User], keys:
         gap_question_id=question.pk,
         audit_id=audit.pk,
         outbox_id=outbox.pk,
+        invitation_id=invitation.pk,
         **people,
     )
 
@@ -323,7 +341,21 @@ def _entries(marker: str, seat: Seat) -> list[dict[str, Any]]:
             "data": {"trigger": "request", "promise": promise, "reason": f"Asked about {marker}"},
         },
         {"sender": "agent", "kind": "note", "internal": True, "text": f"Note on {marker}", "seat": seat},
+        {"sender": "visitor", "kind": "file", "text": f"{marker}.png", "client_id": uuid4()},
     ]
+
+
+def _attachment(message: Message) -> Attachment:
+    """A picture's row and bytes, for a message of kind `file` that is named like it."""
+    key = default_storage.save(f"tenant/{connection.schema_name}/attachments/{uuid4()}", ContentFile(PNG))
+    row = Attachment(
+        message=message, media_type="image/png", name=message.text, size_bytes=len(PNG), width=1, height=1, key=key
+    )
+    row.save(force_insert=True)
+    shown = {"id": str(row.pk), "name": row.name, "type": row.media_type, "bytes": len(PNG), "width": 1, "height": 1}
+    message.data = {"attachment": shown}
+    message.save(update_fields=["data"])
+    return row
 
 
 def _thread(project: Project, marker: str, seat: Seat) -> Thread:
@@ -395,6 +427,7 @@ def _thread(project: Project, marker: str, seat: Seat) -> Thread:
         turn_id=turn.pk,
         handoff_id=handoff.pk,
         lead_id=lead.pk,
+        attachment_id=_attachment(messages[-1]).pk,
         message_ids=tuple(message.pk for message in messages),
         last_seq=len(messages),
     )

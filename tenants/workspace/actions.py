@@ -8,9 +8,10 @@ from typing import Any
 
 from django.db import transaction
 
-from tenants.workspace.errors import LastOwner, SeatNotYours
+from tenants.workspace.errors import LastOwner, NoSeatLeft, SeatNotYours
 from tenants.workspace.models import AuditEntry, Project, Seat
 from tenants.workspace.policies import keeps_an_owner, may_change_seat
+from tenants.workspace.team import hold_team, room
 
 
 @dataclass(frozen=True)
@@ -24,19 +25,19 @@ class SeatChange:
 
 
 def change_seat(*, by: Seat, seat_id: int, change: SeatChange) -> Seat:
-    """Give a seat a name, a role, projects, or take its access away. Raises SeatNotYours, LastOwner.
+    """Give a seat a name, a role, projects, or take its access away. Raises SeatNotYours, LastOwner, NoSeatLeft.
 
-    Owners are locked first, all of them and in one order: two owners who demote each other at the same time
-    cannot both succeed.
+    The team is held first: two owners who demote each other at the same time cannot both succeed.
     """
     with transaction.atomic():
-        owners = Seat.objects.filter(role=Seat.Role.OWNER, is_active=True).order_by("pk")
-        others = [owner.pk for owner in owners.select_for_update() if owner.pk != seat_id]
+        others = [owner.pk for owner in hold_team() if owner.pk != seat_id]
         seat = Seat.objects.select_for_update().get(pk=seat_id)
         if not may_change_seat(by, seat, change.role):
             raise SeatNotYours
         if not keeps_an_owner(seat, role=change.role, is_active=change.is_active, other_owners=len(others)):
             raise LastOwner
+        if change.is_active and not seat.is_active and room().is_full:
+            raise NoSeatLeft
         seat.name, seat.role, seat.is_active = change.name, change.role, change.is_active
         seat.save(update_fields=["name", "role", "is_active"])
         seat.projects.set(change.projects)

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.loader import render_to_string
+from django.urls import path, reverse, reverse_lazy
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldBooleanSwitchWidget
 
 from tenants.access import TenantRequest
+from tenants.errors import ProductError
 from tenants.hosts import primary_host, tenant_url
 from tenants.models import Tenant
 from tenants.schema import current_schema
-from tenants.workspace import policies
-from tenants.workspace.actions import SeatChange, change_seat
+from tenants.workspace import invitations, outbox, policies
+from tenants.workspace.actions import SeatChange, change_seat, record
 from tenants.workspace.admin_site import WorkspaceAdmin, acting_seat, workspace_site
-from tenants.workspace.forms import ProjectForm
-from tenants.workspace.models import AuditEntry, OutboxEntry, Project, Seat
+from tenants.workspace.forms import InvitationForm, ProjectForm
+from tenants.workspace.invitations import Wanted
+from tenants.workspace.models import AuditEntry, Invitation, OutboxEntry, Project, Seat
+from tenants.workspace.team import room
 
 __all__ = ["AuditAdmin", "OutboxAdmin", "ProjectAdmin", "SeatAdmin", "workspace_site"]
+
+_PEOPLE = reverse_lazy("admin:workspace_seat_changelist")
 
 
 class ProjectAdmin(WorkspaceAdmin):
@@ -56,6 +64,7 @@ class ProjectAdmin(WorkspaceAdmin):
             },
         ),
         ("Time", {"fields": ("timezone", "claim_target_seconds")}),
+        ("E-mail", {"fields": ("notify_emails",)}),
         (
             "Answers",
             {
@@ -92,15 +101,73 @@ class ProjectAdmin(WorkspaceAdmin):
 
 
 class SeatAdmin(WorkspaceAdmin):
-    """The team: who may do what. People keep their seat, and their name in transcripts, when access ends."""
+    """The team: who may do what, and whom to invite. People keep their seat, and their name in transcripts, when
+    access ends."""
 
     changes = True
     list_display = ("name", "email", "role", "which_projects", "is_active")
     list_filter = ("role", "is_active")
     search_fields = ("name", "email")
-    list_before_template = "admin/team_note.html"
+    list_before_template = "admin/workspace/seat/inviting.html"
     fields = ("name", "email", "role", "projects", "is_active")
     readonly_fields = ("email",)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view
+        own = [
+            path("invite/", view(self.invite), name="workspace_seat_invite"),
+            path("invitations/<int:invitation_id>/resend/", view(self.resend), name="workspace_invitation_resend"),
+            path("invitations/<int:invitation_id>/revoke/", view(self.revoke), name="workspace_invitation_revoke"),
+        ]
+        return own + super().get_urls()
+
+    def changelist_view(self, request: TenantRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, below who is invited and the form that invites."""
+        seat = acting_seat(request)
+        unanswered = Invitation.objects.filter(accepted_at=None, revoked_at=None).select_related("invited_by")
+        context = {
+            "form": InvitationForm(by=seat),
+            "invited": [
+                {"row": row, "state": invitations.state_of(row), "mine": policies.may_invite(seat, row.role)}
+                for row in unanswered.prefetch_related("projects")
+            ],
+            "room": room(),
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def invite(self, request: TenantRequest) -> HttpResponse:
+        """The form above the list. What is wrong with it is said there, with the words kept."""
+        if request.method != "POST":
+            return HttpResponseRedirect(_PEOPLE)
+        seat = acting_seat(request)
+        form = InvitationForm(request.POST, by=seat)
+        if form.is_valid():
+            found = form.cleaned_data
+            try:
+                made = invitations.invite(by=seat, wanted=Wanted(found["email"], found["role"], found["projects"]))
+            except ProductError as refusal:
+                form.add_error(None, refusal.sentence)
+            else:
+                messages.success(request, f"Invited. The letter to {made.email} leaves within seconds.")
+                return HttpResponseRedirect(_PEOPLE)
+        return self.changelist_view(request, {"form": form})
+
+    def resend(self, request: TenantRequest, invitation_id: int) -> HttpResponse:
+        return self._about(request, invitation_id, invitations.resend, "Sent again. The earlier link is dead.")
+
+    def revoke(self, request: TenantRequest, invitation_id: int) -> HttpResponse:
+        return self._about(request, invitation_id, invitations.revoke, "Taken back. The link is dead.")
+
+    def _about(self, request: TenantRequest, invitation_id: int, verb: Any, done: str) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            verb(by=acting_seat(request), invitation_id=invitation_id)
+        except ProductError as refusal:
+            messages.error(request, refusal.sentence)
+        else:
+            messages.success(request, done)
+        return HttpResponseRedirect(_PEOPLE)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         return super().get_queryset(request).filter(is_rehearsal=False).prefetch_related("projects")
@@ -161,11 +228,39 @@ class OutboxAdmin(WorkspaceAdmin):
         "sent_at",
     )
     ordering = ("-created_at",)
+    change_form_outer_before_template = "admin/workspace/outboxentry/retry.html"
+
+    def get_urls(self) -> list[Any]:
+        retry = path(
+            "<path:object_id>/retry/", self.admin_site.admin_view(self.retry), name="workspace_outboxentry_retry"
+        )
+        return [retry, *super().get_urls()]
+
+    def retry(self, request: TenantRequest, object_id: str) -> HttpResponse:
+        """The button on the page of what failed for good."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        entry = self.get_object(request, unquote(object_id))
+        if entry is None:
+            raise Http404
+        if outbox.retry(entry_id=entry.pk):
+            data = {"model": self.opts.label_lower, "id": str(entry.pk), "text": ""}
+            record(seat=acting_seat(request), verb="sent again", subject=str(entry), data=data)
+            messages.success(request, "On its way again.")
+        else:
+            messages.info(request, "It did not fail for good; there is nothing to try again.")
+        return HttpResponseRedirect(reverse("admin:workspace_outboxentry_change", args=[entry.pk]))
 
     @display(
         description="State",
         ordering="state",
-        label={"Sent": "success", "Failed for good": "danger", "Sending": "info", "Waiting": "warning"},
+        label={
+            "Sent": "success",
+            "Failed for good": "danger",
+            "Sending": "info",
+            "Waiting": "warning",
+            "No longer needed": "primary",
+        },
     )
     def shown_state(self, entry: OutboxEntry) -> str:
         return entry.get_state_display()

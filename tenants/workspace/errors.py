@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tenants.errors import TenantError
 
 
@@ -17,3 +19,61 @@ class LastOwner(TenantError):
 
     code = "last_owner"
     sentence = "This is the only owner. Make somebody else an owner first."
+
+
+class NoSeatLeft(TenantError):
+    """The plan's seats are taken, or kept for those who are invited."""
+
+    code = "no_seat_left"
+    sentence = "Your plan has no seat left. A larger plan makes room."
+
+
+class AlreadyHere(TenantError):
+    """The address belongs to somebody with a seat."""
+
+    code = "already_here"
+    sentence = "This person has a seat here already."
+
+
+class AlreadyInvited(TenantError):
+    """The address has an open invitation."""
+
+    code = "already_invited"
+    sentence = "This person is invited already."
+
+
+class TooManyLetters(TenantError):
+    """So many letters would be a nuisance to somebody."""
+
+    code = "too_many_letters"
+    retryable = True
+    sentence = "Too many letters were sent. Try again later."
+
+
+class InvitationOver(TenantError):
+    """The invitation can no longer be accepted, resent or revoked; `state` says why."""
+
+    SENTENCES: ClassVar[dict[str, str]] = {
+        "unknown": "This link is not one of ours, or a newer letter has replaced it.",
+        "used": "This invitation was used already.",
+        "revoked": "This invitation was taken back.",
+        "expired": "This invitation has run out: a link is good for three days.",
+    }
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        super().__init__(self.SENTENCES[state], code=f"invitation_{state}")
+
+
+class NotInvited(TenantError):
+    """Somebody else's invitation."""
+
+    code = "not_invited"
+    sentence = "This invitation is for another address."
+
+
+class SeatSwitchedOff(TenantError):
+    """The person had a seat, and it was taken away."""
+
+    code = "seat_switched_off"
+    sentence = "You have a seat here that is switched off. An owner can switch it on again."

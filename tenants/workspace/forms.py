@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from django import forms
 from django.conf.locale import LANG_INFO
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminColorInputWidget,
+    UnfoldAdminEmailInputWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldBooleanSwitchWidget,
 )
 
-from tenants.workspace.models import Project
+from tenants.workspace.models import Project, Seat
+from tenants.workspace.policies import may_invite
 
-MAX_SUGGESTIONS, MAX_SITES = 4, 50
+MAX_SUGGESTIONS, MAX_SITES, MAX_NOTIFIED = 4, 50, 10
 
 
 class LinesField(forms.CharField):
@@ -77,6 +81,13 @@ class ProjectForm(forms.ModelForm[Project]):
         most=MAX_SITES,
         help_text="Sites that may show the widget, one a line, like https://shop.example. Empty: any site.",
     )
+    notify_emails = LinesField(
+        label="Mail these addresses",
+        most=MAX_NOTIFIED,
+        help_text="Up to ten, one a line. They are told when somebody waits too long, finds nobody, or leaves an "
+        "address; each with the transcript, at most every ten minutes a conversation. People with a seat are "
+        "mailed while they do not have Live Support open; each can switch that off there.",
+    )
     language = forms.ChoiceField(
         choices=_languages,
         initial="en",
@@ -132,6 +143,15 @@ class ProjectForm(forms.ModelForm[Project]):
     def clean_allowed_sites(self) -> list[str]:
         return list(dict.fromkeys(site_origin(line) for line in self.cleaned_data["allowed_sites"]))
 
+    def clean_notify_emails(self) -> list[str]:
+        addresses = [line.lower() for line in self.cleaned_data["notify_emails"]]
+        for address in addresses:
+            try:
+                validate_email(address)
+            except ValidationError as error:
+                raise ValidationError(f"{address}: write an address like team@shop.example") from error
+        return list(dict.fromkeys(addresses))
+
     def save(self, commit: bool = True) -> Project:
         """Leaves the stored key as it is unless one was typed, or it is to be forgotten."""
         if self.cleaned_data.get("forget_model_key"):
@@ -139,3 +159,25 @@ class ProjectForm(forms.ModelForm[Project]):
         if key := self.cleaned_data.get("new_model_key", "").strip():
             self.instance.model_key = key
         return super().save(commit=commit)
+
+
+class InvitationForm(forms.Form):
+    """Who shall be invited as what. Only roles that `by` may give are offered."""
+
+    email = forms.EmailField(
+        label="E-mail",
+        widget=UnfoldAdminEmailInputWidget(attrs={"autocomplete": "off"}),
+        error_messages={"invalid": "An address needs an ending, like .com", "required": "Write an address."},
+    )
+    role = forms.ChoiceField(label="Role", initial=Seat.Role.AGENT, widget=UnfoldAdminSelectWidget)
+    projects = forms.ModelMultipleChoiceField(
+        queryset=Project.objects.none(), required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
+    )
+
+    def __init__(self, *args: Any, by: Seat, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        roles = [(role.value, role.label) for role in reversed(Seat.Role) if may_invite(by, role)]
+        cast(forms.ChoiceField, self.fields["role"]).choices = roles
+        cast("forms.ModelMultipleChoiceField[Project]", self.fields["projects"]).queryset = Project.objects.order_by(
+            "name"
+        )

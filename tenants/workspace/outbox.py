@@ -32,6 +32,10 @@ State = OutboxEntry.State
 _handlers: dict[str, Handler] = {}
 
 
+class NotNeeded(Exception):
+    """What an entry was to say is no longer so: it is done without having left."""
+
+
 class DeliveryFailed(ProductError):
     """An entry could not be delivered. `after_seconds` is how long the other side asked us to wait."""
 
@@ -48,12 +52,12 @@ def bind(table: Mapping[str, Handler]) -> None:
     _handlers.update(table)
 
 
-def post(*, kind: str, lane: str, key: str, payload: dict[str, Any]) -> OutboxEntry:
-    """Put something into the outbox, in the caller's transaction. The same `key` again is the same entry."""
+def post(*, kind: str, lane: str, key: str, payload: dict[str, Any], at: datetime | None = None) -> OutboxEntry:
+    """Put something into the outbox, in the caller's transaction, to leave no earlier than `at`. The same `key`
+    again is the same entry."""
+    new = {"kind": kind, "lane": lane, "payload": payload, "next_at": at or timezone.now()}
     with transaction.atomic():
-        entry, is_new = OutboxEntry.objects.get_or_create(
-            idempotency_key=key, defaults={"kind": kind, "lane": lane, "payload": payload}
-        )
+        entry, is_new = OutboxEntry.objects.get_or_create(idempotency_key=key, defaults=new)
         if is_new:
             due.note(KIND, entry.next_at)
             publish(OutboxPosted(entry.pk))
@@ -105,6 +109,9 @@ def _deliver(entry: OutboxEntry) -> None:
         if handler is None:
             raise DeliveryFailed(f"Nobody delivers {entry.kind}.", retryable=False)
         handler(entry)
+    except NotNeeded:
+        entry.state, entry.last_error = State.SKIPPED, ""
+        entry.save(update_fields=["state", "last_error"])
     except ProductError as error:
         _failed(entry, error)
     except Exception:

@@ -24,6 +24,11 @@ def may_change_seat(by: Seat, seat: Seat, role: str) -> bool:
     return may_configure(by) and (by.role == Seat.Role.OWNER or not touches_owner)
 
 
+def may_invite(by: Seat, role: str) -> bool:
+    """Whether `by` may make somebody a `role`, or take such an offer back: owners are made by owners only."""
+    return may_configure(by) and (by.role == Seat.Role.OWNER or role != Seat.Role.OWNER)
+
+
 def keeps_an_owner(seat: Seat, *, role: str, is_active: bool, other_owners: int) -> bool:
     """Whether somebody still owns the tenant after `seat` got this role and state."""
     return other_owners > 0 or (role == Seat.Role.OWNER and is_active)

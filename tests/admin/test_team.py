@@ -86,7 +86,7 @@ def test_nobody_is_added_or_deleted_here(tenants: Tenants) -> None:
     assert client.get("/admin/workspace/seat/add/").status_code == 403
     assert client.post(f"/admin/workspace/seat/{a.agent.seat_id}/delete/", {"post": "yes"}).status_code == 403
     assert seat(a, a.agent).is_active
-    assert "Inviting people" in client.get("/admin/workspace/seat/").content.decode()
+    assert "Invite somebody" in client.get("/admin/workspace/seat/").content.decode()
 
 
 def test_rehearsal_seats_are_not_people(tenants: Tenants) -> None:

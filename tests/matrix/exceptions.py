@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from knowledge.models import CrawlRun
+from tenants.workspace.models import OutboxEntry
 from tests.cast import Cast, Thread
 
 # What nobody may add or delete in the admin: the row's model -> the pages that are refused to everybody.
@@ -28,6 +29,8 @@ NO_OWN_TEXT: dict[str, str] = {
     "leave": "Ends a session, which is no row of a tenant.",
     "widget_loader": "The same script for all.",
     "widget_session": "Wants JSON; has a test of its own below the matrix.",
+    "widget_attachments": "Wants a visitor's token; has tests of its own below the matrix.",
+    "widget_attachment": "Wants a visitor's token; has tests of its own below the matrix.",
     "admin:search": "Finds nothing, on purpose: its cache would be shared by tenants.",
     "admin:logout": "Sends on to /leave/.",
     "admin:autocomplete": "No field of the admin uses it.",
@@ -39,7 +42,10 @@ NO_OWN_TEXT: dict[str, str] = {
 }
 
 # Route -> the form that makes its POST mean something.
-BODIES: dict[str, dict[str, str]] = {"livesupport:availability": {"state": "away"}}
+BODIES: dict[str, dict[str, str]] = {
+    "livesupport:availability": {"state": "away"},
+    "admin:workspace_seat_invite": {"email": "somebody.new@matrix.example", "role": "agent"},
+}
 
 
 def _claimed(cast: Cast, thread: Thread) -> None:
@@ -50,11 +56,16 @@ def _queued_run(cast: Cast, thread: Thread) -> None:
     cast.run(CrawlRun.objects.create, source_id=cast.source_id)
 
 
+def _failed_for_good(cast: Cast, thread: Thread) -> None:
+    cast.run(OutboxEntry.objects.filter(pk=cast.outbox_id).update, state=OutboxEntry.State.DEAD)
+
+
 # Route -> what must be so before its POST can do anything.
 PREPARE: dict[str, Callable[[Cast, Thread], None]] = {
     "livesupport:release": _claimed,
     "livesupport:hand_back": _claimed,
     "admin:knowledge_source_cancel": _queued_run,
+    "admin:workspace_outboxentry_retry": _failed_for_good,
 }
 
 # Celery task -> why it takes no schema.

@@ -20,6 +20,8 @@ MISSING_UUID = str(UUID(int=2**122 + 12345, version=4))
 PARAMETERS: dict[str, Pick] = {
     "conversation_id": lambda cast, thread: thread.conversation_id,
     "lead_id": lambda cast, thread: thread.lead_id,
+    "attachment_id": lambda cast, thread: thread.attachment_id,
+    "invitation_id": lambda cast, thread: cast.invitation_id,
 }
 
 # Admin pages take `object_id`; which row that is depends on the model.

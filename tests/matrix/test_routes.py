@@ -176,7 +176,14 @@ def test_the_public_host_knows_nothing_of_tenants(route: Route, tenants: Tenants
                 assert cast.schema not in text
 
 
-PUBLIC_PARAMETERS = {"uidb36": "1", "key": "nothing", "app_label": "tenants", "url": "nothing", "object_id": "1"}
+PUBLIC_PARAMETERS = {
+    "uidb36": "1",
+    "key": "nothing",
+    "token": "nothing",
+    "app_label": "tenants",
+    "url": "nothing",
+    "object_id": "1",
+}
 
 
 def _public_value(route: Route, name: str) -> str:
