@@ -7,11 +7,13 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.urls import path, reverse
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from livesupport.actions import close_lead
-from livesupport.models import Lead, OpeningHours
+from livesupport.models import Lead, OpeningHours, SlackInstall
 from tenants.access import TenantRequest
 from tenants.errors import ProductError
 from tenants.workspace.admin import ProjectAdmin
@@ -37,9 +39,26 @@ class OpeningHoursInline(WorkspaceInline):
 
 
 class ProjectWithHoursAdmin(ProjectAdmin):
-    """The chatbot's page of tenants.workspace, which knows nothing of hours, with its hours."""
+    """The chatbot's page of tenants.workspace, which knows nothing of hours or Slack, with both."""
 
     inlines = (OpeningHoursInline,)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Project | None = None) -> Any:
+        fields = ("handoffs_to", "slack") if obj else ("handoffs_to",)
+        words = "Whatever you choose, Live Support lists every handoff. Without a working channel, it calls people too."
+        return [
+            *super().get_fieldsets(request, obj),
+            ("Where people are called", {"fields": fields, "description": words}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> tuple[str, ...]:
+        return (*super().get_readonly_fields(request, obj), *(("slack",) if obj else ()))
+
+    @display(description="Slack")
+    def slack(self, project: Project) -> SafeString:
+        """Where the channel is chosen; the page says what is so."""
+        install = SlackInstall.objects.filter(project=project).first()
+        return render_to_string("admin/slack_link.html", {"project": project, "install": install})
 
 
 class LeadAdmin(WorkspaceAdmin):

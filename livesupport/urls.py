@@ -3,12 +3,17 @@
 from django.urls import path
 
 from livesupport import views
+from livesupport.slack import views as slack
 
 app_name = "livesupport"
 urlpatterns = [
     path("", views.page, name="page"),
     path("queue/", views.queue, name="queue"),
     path("availability/", views.availability, name="availability"),
+    path("slack/", slack.page, name="slack"),
+    path("slack/connect/", slack.begin, name="slack_begin"),
+    path("slack/finish/", slack.finish, name="slack_finish"),
+    path("slack/act/", slack.act, name="slack_act"),
     path("leads/<int:lead_id>/done/", views.lead_done, name="lead_done"),
     path("c/<uuid:conversation_id>/", views.conversation, name="conversation"),
     path("c/<uuid:conversation_id>/card/", views.card, name="card"),

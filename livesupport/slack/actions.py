@@ -127,6 +127,11 @@ def note_problem(*, install_id: int, sentence: str) -> None:
     SlackInstall.objects.filter(pk=install_id).update(is_active=False, problem=sentence[:300])
 
 
+def note_working(*, install_id: int) -> None:
+    """A message arrived: the channel counts again."""
+    SlackInstall.objects.filter(pk=install_id).exclude(channel_id="").update(is_active=True, problem="")
+
+
 def answer(*, thread: SlackThread, seat: Seat, said: Said) -> None:
     """Words from a thread go to the visitor; the first claim the conversation. Repeating it does nothing.
 
