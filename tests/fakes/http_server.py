@@ -101,8 +101,8 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, answer: Callable[[Exchange, Call], None]) -> None:
-        super().__init__(("127.0.0.1", 0), Exchange)
+    def __init__(self, port: int, answer: Callable[[Exchange, Call], None]) -> None:
+        super().__init__(("127.0.0.1", port), Exchange)
         self.answer = answer
         self.mistakes: list[Exception] = []
 
@@ -113,11 +113,11 @@ class _Server(ThreadingHTTPServer):
 class HttpFake:
     """Base of the fakes: `with FakeX() as fake:`. Records every call; `released` frees those that hang."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.calls: list[Call] = []
         self.released = threading.Event()
         self._lock = threading.Lock()
-        self._server = _Server(self._take)
+        self._server = _Server(port, self._take)
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.02},
