@@ -112,7 +112,7 @@ def _react(conversation: Conversation, message: Message, ask: Ask | None) -> Non
         return
     if ask is not None and conversation.project.request_enabled:
         reason = "Wrote: “" + ask.words[:120] + "”"
-        language = conversation.language if conversation.language.startswith(ask.language) else ask.language
+        language = ask.language(conversation.language or conversation.project.language)
         hand_over(conversation, Handoff.Trigger.REQUEST, reason=reason, question=message.text, language=language)
     else:
         queue_turn(conversation, message)
