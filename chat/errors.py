@@ -87,3 +87,37 @@ class Unavailable(ChatError):
 class HelloLate(ChatError):
     code = "hello_late"
     sentence = "No hello came within 10 seconds."
+
+
+class FileTooLarge(ChatError):
+    code = "file_too_large"
+    sentence = "A file may have 10 MB. This one has more."
+
+
+class PictureTooLarge(ChatError):
+    code = "picture_too_large"
+    sentence = "A picture may have 50 million points, and a moving one 80 million in all. This one has more."
+
+
+class FileTypeRefused(ChatError):
+    """The first bytes and the name's ending do not both say the same one of the five types."""
+
+    code = "file_type"
+    sentence = "Only pictures (PNG, JPEG, WebP, GIF) and PDF files can be sent, under their right ending."
+
+
+class FileBroken(ChatError):
+    code = "file_broken"
+    sentence = "This picture is damaged and cannot be opened."
+
+
+class TooManyFiles(ChatError):
+    code = "too_many_files"
+    sentence = "That is 10 files within an hour."
+
+
+class UnknownAttachment(ChatError):
+    """No such file, not yours, or taken back: the same answer to all."""
+
+    code = "unknown_attachment"
+    sentence = "There is no such file."

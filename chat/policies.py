@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from chat.errors import NotAllowed, UnknownConversation
-from chat.models import Conversation, ConversationQuerySet, Episode
+from chat.errors import NotAllowed, NotSignedIn, UnknownAttachment, UnknownConversation
+from chat.models import Attachment, Conversation, ConversationQuerySet, Episode
 from tenants.workspace.models import Seat
 
 TALKING_ROLES = frozenset({Seat.Role.OWNER, Seat.Role.ADMIN, Seat.Role.AGENT})
@@ -51,6 +52,42 @@ def get_conversation_for(seat: Seat, conversation_id: UUID | str) -> Conversatio
     ).first()
     if found is None:
         raise UnknownConversation
+    return found
+
+
+def token_hash(token: str) -> str:
+    """What is stored of a visitor's token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def get_conversation_of(token: str) -> Conversation:
+    """The one conversation of the visitor who holds a token. Raises NotSignedIn."""
+    known = Conversation.objects.filter(visitor__token_hash=token_hash(token))
+    found = known.select_related("project", "visitor").first()
+    if found is None or not token:
+        raise NotSignedIn
+    return found
+
+
+def get_attachment_of(token: str, attachment_id: UUID) -> Attachment:
+    """A file in the conversation of the visitor who holds a token. Raises NotSignedIn, UnknownAttachment."""
+    return _attachment_in(get_conversation_of(token), attachment_id)
+
+
+def get_attachment_for(seat: Seat, attachment_id: UUID) -> Attachment:
+    """A file in a conversation that the seat may see. Raises UnknownAttachment, NotAllowed."""
+    row = Attachment.objects.select_related("message").filter(pk=attachment_id).first()
+    try:
+        conversation = get_conversation_for(seat, row.message.conversation_id if row else UUID(int=0))
+    except UnknownConversation as error:
+        raise UnknownAttachment from error
+    return _attachment_in(conversation, attachment_id)
+
+
+def _attachment_in(conversation: Conversation, attachment_id: UUID) -> Attachment:
+    found = Attachment.objects.filter(pk=attachment_id, message__conversation=conversation).first()
+    if found is None:
+        raise UnknownAttachment
     return found
 
 

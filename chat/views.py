@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from csp.constants import NONCE, NONE, SELF
 from csp.decorators import csp_replace
@@ -21,10 +22,11 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
-from chat import actions, wording
+from chat import actions, policies, transfer, wording
+from chat.attachments import ENDINGS, LARGEST_BYTES
 from chat.brand import palette
 from chat.embedding import frame_ancestors, may_embed
-from chat.errors import BadFrame, UnknownProject
+from chat.errors import BadFrame, NotSignedIn, UnknownProject
 from chat.log import LONGEST_TEXT
 from tenants.errors import ProductError
 from tenants.workspace.models import Project
@@ -36,8 +38,8 @@ SHORT_CACHE = "public, max-age=300"
 LOADER_WORDS = ("chat_with", "open_chat", "close_chat", "new_messages", "hide_preview")
 # Asked for together with the page: else each module's own imports are one more round trip.
 FRAME_MODULES = (
-    "cards", "composer", "connection", "dom", "entries", "head",
-    "host", "log", "outbox", "prose", "strings", "tail",
+    "cards", "composer", "connection", "dom", "entries", "files", "head",
+    "host", "log", "outbox", "prose", "strings", "tail", "uploads",
 )  # fmt: skip
 _SESSION_FIELDS = {"project", "token", "language", "rehearsal"}
 
@@ -56,7 +58,13 @@ class TooLarge(ProductError):
     sentence = "That is more than 8 KiB."
 
 
-_STATUS = {"unknown_project": 404, "site_not_allowed": 403, "too_large": 413, "bad_frame": 400}
+_STATUS = {
+    "unknown_project": 404,
+    "site_not_allowed": 403,
+    "too_large": 413,
+    "bad_frame": 400,
+    **transfer.STATUS,
+}
 
 
 def _loader_file() -> Path:
@@ -110,7 +118,7 @@ def widget_project(request: HttpRequest) -> HttpResponse:
 def widget_session(request: HttpRequest) -> HttpResponse:
     """A visitor's token, as docs/protocol.md says; also answers the browser's preflight."""
     if request.method == "OPTIONS":
-        return _preflight()
+        return _preflight("POST")
     try:
         asked = _session_request(request)
         _check_site(request, _project(asked["project"]))
@@ -121,6 +129,35 @@ def widget_session(request: HttpRequest) -> HttpResponse:
         {"token": opened.token, "visitor": opened.visitor_id, "conversation": opened.conversation_id}
     )
     response["Cache-Control"] = "no-store"
+    return _open_to_all(response)
+
+
+@csrf_exempt  # no cookie is read: the bearer token is the whole proof
+@require_http_methods(["POST", "OPTIONS"])
+def widget_attachments(request: HttpRequest) -> HttpResponse:
+    """A visitor sends a file; answered as the socket answers a text, by its place in the log."""
+    if request.method == "OPTIONS":
+        return _preflight("POST", "authorization, content-type")
+    try:
+        conversation = policies.get_conversation_of(_bearer(request))
+        upload = transfer.uploaded(request)
+        ack = actions.send_file_as_visitor(conversation_id=conversation.pk, upload=upload)
+    except ProductError as error:
+        return _refusal(error)
+    response = JsonResponse({"client_id": ack.client_id, "seq": ack.seq, "at": ack.at})
+    response["Cache-Control"] = "no-store"
+    return _open_to_all(response)
+
+
+@require_http_methods(["GET", "OPTIONS"])
+def widget_attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
+    """A file of the visitor's own conversation. The token is in a header, so that no address holds it."""
+    if request.method == "OPTIONS":
+        return _preflight("GET", "authorization")
+    try:
+        response = transfer.sent(policies.get_attachment_of(_bearer(request), attachment_id))
+    except ProductError as error:
+        return _refusal(error)
     return _open_to_all(response)
 
 
@@ -142,7 +179,7 @@ def framed(request: HttpRequest, project: Project) -> HttpResponseBase:
         "default-src": [NONE],
         "script-src": [SELF, NONCE],
         "style-src": [SELF, NONCE],
-        "img-src": [SELF, "data:"],
+        "img-src": [SELF, "data:", "blob:"],  # blob: what the script itself fetched with its token
         "connect-src": [SELF, sockets],  # 'self' does not cover ws: in every browser yet
         "object-src": [NONE],
         "base-uri": [NONE],
@@ -171,6 +208,8 @@ def _frame_page(request: HttpRequest, project: Project) -> HttpResponse:
             "language": language,
             "words": words,
             "longest_text": LONGEST_TEXT,
+            "largest_file": LARGEST_BYTES,
+            "file_types": list(ENDINGS),
         },
     }
     response = render(request, "chat/frame.html", context)
@@ -225,10 +264,18 @@ def _text(asked: dict[str, Any], name: str, longest: int, *, needed: bool = Fals
     return value
 
 
-def _preflight() -> HttpResponse:
+def _bearer(request: HttpRequest) -> str:
+    """The visitor's token in `Authorization: Bearer ...`. Raises NotSignedIn."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN:
+        raise NotSignedIn
+    return token
+
+
+def _preflight(method: str, headers: str = "content-type") -> HttpResponse:
     response = HttpResponse(status=204)
-    response["Access-Control-Allow-Methods"] = "POST, OPTIONS"
-    response["Access-Control-Allow-Headers"] = "content-type"
+    response["Access-Control-Allow-Methods"] = f"{method}, OPTIONS"
+    response["Access-Control-Allow-Headers"] = headers
     response["Access-Control-Max-Age"] = "600"
     return _open_to_all(response)
 

@@ -35,6 +35,15 @@ def extract_pdf(data: bytes, *, name: str) -> Extracted:
     return Extracted(title[:300], "", tuple(blocks), (), "", is_noindex=False)
 
 
+def count_pages(data: bytes) -> int:
+    """How many pages a PDF has, without reading them; at least one. Raises ExtractFailed, never worse."""
+    answer = _ask_child(data, "--count")
+    pages = answer.get("pages")
+    if not isinstance(pages, int):
+        raise _failure(str(answer.get("error", "pdf_broken")))
+    return pages
+
+
 def page_blocks(text: str, number: int) -> list[Block]:
     """The paragraphs of one page. Lines are joined until a sentence ends; a short line that is no sentence,
     with prose after it, is a heading."""
@@ -75,8 +84,8 @@ def _is_heading(line: str, following: str) -> bool:
     return line[:1].isupper() and not line[:1].isdigit() and following[:1].isupper() and len(following) > len(line)
 
 
-def _ask_child(data: bytes) -> dict[str, object]:
-    command = [sys.executable, "-m", "knowledge.pdf_child"]
+def _ask_child(data: bytes, *options: str) -> dict[str, object]:
+    command = [sys.executable, "-m", "knowledge.pdf_child", *options]
     environment = {"PATH": os.environ.get("PATH", ""), "PYTHONIOENCODING": "utf-8", "PYTHONHASHSEED": "0"}
     try:
         done = subprocess.run(  # noqa: S603  our own interpreter and module, no shell

@@ -1,6 +1,7 @@
 """Reads one PDF from stdin, writes JSON to stdout. Runs in a process of its own (`python -m`), with limits.
 
-A file that asks for gigabytes or never ends kills this process and nothing else.
+With `--count` it only walks the page tree, and reads no text. A file that asks for gigabytes or never ends kills
+this process and nothing else.
 """
 
 from __future__ import annotations
@@ -42,13 +43,21 @@ def read(data: bytes) -> dict[str, object]:
     return {"title": str(title or ""), "pages": pages}
 
 
-def main() -> None:
-    limit()
-    logging.disable(logging.CRITICAL)
+def count(data: bytes) -> dict[str, object]:
+    """`{"pages": number}`, or `{"error": code}`. Every page is looked up, so a loop or a missing one is found."""
+    reader = PdfReader(io.BytesIO(data))
+    if reader.is_encrypted and not reader.decrypt(""):
+        return {"error": "pdf_locked"}
+    pages = sum(1 for page in reader.pages if page.get("/Type") == "/Page")
+    return {"pages": pages} if pages else {"error": "pdf_broken"}
+
+
+def answer_to(data: bytes, *, only_count: bool) -> dict[str, object]:
+    """What `count` or `read` says; a file that cannot be read is an answer too."""
     try:
-        answer = read(sys.stdin.buffer.read())
+        return count(data) if only_count else read(data)
     except MemoryError:
-        answer = {"error": "pdf_too_big"}
+        return {"error": "pdf_too_big"}
     # The library raises whatever a broken file happens to trip over.
     except (
         PyPdfError,
@@ -60,7 +69,13 @@ def main() -> None:
         RecursionError,
         ArithmeticError,
     ):
-        answer = {"error": "pdf_broken"}
+        return {"error": "pdf_broken"}
+
+
+def main() -> None:
+    limit()
+    logging.disable(logging.CRITICAL)
+    answer = answer_to(sys.stdin.buffer.read(), only_count="--count" in sys.argv[1:])
     json.dump(answer, sys.stdout)
 
 

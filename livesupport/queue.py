@@ -25,6 +25,7 @@ TALKING = timedelta(minutes=30)
 MOST_ROWS = 200
 MOST_FOUND = 50
 _OPEN = (Handoff.State.WAITING, Handoff.State.CLAIMED, Handoff.State.STANDING)
+_SAID = (Message.Kind.TEXT, Message.Kind.FILE)
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,9 @@ def open_handoff(conversation: Conversation) -> Handoff | None:
 
 def with_details(conversations: ConversationQuerySet) -> ConversationQuerySet:
     """Everything a row shows, in a fixed number of queries."""
-    texts = Message.objects.filter(conversation=OuterRef("pk"), kind=Message.Kind.TEXT).order_by("-seq")
-    theirs = Message.objects.filter(conversation=OuterRef("pk"), kind=Message.Kind.TEXT, sender="visitor")
+    # A file's text is its name.
+    texts = Message.objects.filter(conversation=OuterRef("pk"), kind__in=_SAID).order_by("-seq")
+    theirs = Message.objects.filter(conversation=OuterRef("pk"), kind__in=_SAID, sender="visitor")
     unread = (
         theirs.filter(seq__gt=OuterRef("team_seen_seq"))
         .order_by()

@@ -27,6 +27,22 @@ class Citation:
 
 
 @dataclass(frozen=True)
+class File:
+    """A picture or PDF in the log. `width` and `height`, in pixels, are None for a PDF."""
+
+    id: str
+    name: str
+    size_bytes: int
+    width: int | None
+    height: int | None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is shown in its place; everything else is saved."""
+        return self.width is not None
+
+
+@dataclass(frozen=True)
 class Line:
     """One thing in the log. `kind` is `text`, `note` or `event`; `sender` is `visitor`, `ai`, `agent` or `system`.
     `key` marks a change of owner; `lead` and `rest` are the words of an event."""
@@ -37,6 +53,7 @@ class Line:
     name: str
     at: datetime
     html: str = ""
+    file: File | None = None
     mine: bool = False
     initials: str = ""
     seen: bool = False
@@ -110,6 +127,7 @@ def _said(entry: Entry, change: Entry | None, view: _View) -> Line:
         name=entry["name"],
         at=_time(entry),
         html=rich(text, links=hosts, sources=sources) if by_ai else plain(text),
+        file=_file(entry["data"].get("attachment")),
         mine=entry["seq"] in view.own,
         initials=view.visitor_initials if entry["sender"] == "visitor" else _initials(entry["name"]),
         seen=view.visitor_seen >= entry["seq"],
@@ -119,6 +137,12 @@ def _said(entry: Entry, change: Entry | None, view: _View) -> Line:
         citations=citations,
         confidence=entry["data"].get("confidence"),
     )
+
+
+def _file(data: dict[str, Any] | None) -> File | None:
+    if not data:
+        return None
+    return File(str(data["id"]), str(data["name"]), int(data["bytes"]), data["width"], data["height"])
 
 
 def _event(entry: Entry, view: _View) -> Line:

@@ -12,9 +12,11 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from chat import actions as chat
+from chat import transfer
 from chat.errors import UnknownConversation
 from chat.models import Conversation
-from chat.policies import get_conversation_for, may_claim, may_talk
+from chat.policies import get_attachment_for, get_conversation_for, may_claim, may_talk
 from livesupport import actions
 from livesupport.card import card as card_of
 from livesupport.card import page_path
@@ -35,6 +37,7 @@ STATUS = {
     "not_allowed": 403,
     "unknown_conversation": 404,
     "unknown_lead": 404,
+    **transfer.STATUS,
 }
 
 
@@ -135,6 +138,29 @@ def availability(request: SeatRequest) -> HttpResponse:
 def lead_done(request: SeatRequest, lead_id: int) -> HttpResponse:
     """Somebody wrote to this lead."""
     return _act(actions.close_lead, seat=request.seat, lead_id=lead_id)
+
+
+@require_POST
+@seat_required()
+def attach(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
+    """Send a picture or PDF to the visitor: a form with `file` and `client_id`."""
+    try:
+        get_conversation_for(request.seat, conversation_id)
+        upload = transfer.uploaded(request)
+        ack = chat.send_file_as_seat(conversation_id=conversation_id, seat_id=request.seat.pk, upload=upload)
+    except ProductError as error:
+        return _refusal(error)
+    return JsonResponse({"client_id": ack.client_id, "seq": ack.seq, "at": ack.at})
+
+
+@require_GET
+@seat_required()
+def attachment(request: SeatRequest, attachment_id: UUID) -> HttpResponse:
+    """A file of a conversation that the seat may see."""
+    try:
+        return transfer.sent(get_attachment_for(request.seat, attachment_id))
+    except ProductError as error:
+        return _refusal(error)
 
 
 def _act(action: Callable[..., object], **arguments: Any) -> HttpResponse:

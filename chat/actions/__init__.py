@@ -1,6 +1,7 @@
 """Every write in a conversation that a person could notice. Keyword-only verbs: lock, ask the policy, write,
 publish, return. Nothing else writes to the log, and nothing else moves owner and epoch."""
 
+from chat.actions.attachments import remove_attachment, send_file, send_file_as_seat, send_file_as_visitor
 from chat.actions.episodes import end_idle_episodes
 from chat.actions.messages import (
     Ack,
@@ -41,6 +42,7 @@ from chat.actions.turns import (
     note_evidence,
     sweep_turns,
 )
+from chat.attachments import Upload
 from chat.log import AI, SYSTEM, VISITOR, Author
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Job",
     "OpenedSession",
     "PageView",
+    "Upload",
     "answer_turn",
     "begin_turn",
     "claim_conversation",
@@ -77,7 +80,11 @@ __all__ = [
     "rate_episode",
     "rehearsal_pass",
     "release_conversation",
+    "remove_attachment",
     "request_human",
     "resolve_conversation",
+    "send_file",
+    "send_file_as_seat",
+    "send_file_as_visitor",
     "sweep_turns",
 ]

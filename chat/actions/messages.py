@@ -57,9 +57,9 @@ def post_messages(*, conversation_id: UUID | str, author: Author, drafts: Sequen
         conversation = lock(conversation_id)
         acks = []
         for draft, text, ask in zip(drafts, texts, asks, strict=True):
-            stored = _repeat_of(conversation, author, draft.client_id)
+            stored = repeat_of(conversation, author, draft.client_id)
             if stored is None:
-                _check_may_write(conversation, author, draft)
+                check_may_write(conversation, author, note=draft.note)
                 stored = _store(conversation, author, draft, text)
                 _react(conversation, stored, ask)
             acks.append(Ack.of(stored))
@@ -77,13 +77,16 @@ def post_as_seat(*, conversation_id: UUID | str, seat_id: int, draft: Draft) -> 
     return post_messages(conversation_id=conversation_id, author=author, drafts=[draft])[0]
 
 
-def _repeat_of(conversation: Conversation, author: Author, client_id: UUID | None) -> Message | None:
+def repeat_of(conversation: Conversation, author: Author, client_id: UUID | None) -> Message | None:
+    """What the author stored under this client id before, if anything."""
     if client_id is None:
         return None
     return Message.objects.filter(conversation=conversation, sender_key=author.key, client_id=client_id).first()
 
 
-def _check_may_write(conversation: Conversation, author: Author, draft: Draft) -> None:
+def check_may_write(conversation: Conversation, author: Author, *, note: bool = False) -> None:
+    """A visitor always may; a seat that holds the conversation may, and for a `note` any that talks. Raises NotAllowed,
+    NotHolder, UnknownConversation."""
     if author == VISITOR:
         return
     seat = get_seat(author.seat_id or 0)
@@ -91,7 +94,7 @@ def _check_may_write(conversation: Conversation, author: Author, draft: Draft) -
     if not may_talk(seat):
         raise NotAllowed
     holds = conversation.owner == Conversation.Owner.AGENT and conversation.holder_id == seat.pk
-    if not draft.note and not holds:
+    if not note and not holds:
         raise NotHolder
 
 
@@ -101,10 +104,15 @@ def _store(conversation: Conversation, author: Author, draft: Draft, text: str) 
     entry = Entry(text=text, kind=kind, internal=draft.note, client_id=draft.client_id, data=data)
     message = append(conversation, author, entry)
     if author.sender == Message.Sender.AGENT and not draft.note:
-        Handoff.objects.filter(
-            episode=message.episode_id, state=Handoff.State.CLAIMED, first_reply_at__isnull=True
-        ).update(first_reply_at=message.created_at)
+        note_first_reply(message)
     return message
+
+
+def note_first_reply(message: Message) -> None:
+    """The claimed handoff, if there is one, is answered from now on."""
+    Handoff.objects.filter(
+        episode=message.episode_id, state=Handoff.State.CLAIMED, first_reply_at__isnull=True
+    ).update(first_reply_at=message.created_at)
 
 
 def _react(conversation: Conversation, message: Message, ask: Ask | None) -> None:
@@ -123,7 +131,7 @@ def request_human(*, conversation_id: UUID | str, client_id: UUID | None = None)
     more. Returns the receipt of the log entry, or None when somebody was already called."""
     with transaction.atomic():
         conversation = lock(conversation_id)
-        stored = _repeat_of(conversation, SYSTEM, client_id)
+        stored = repeat_of(conversation, SYSTEM, client_id)
         if stored is None and conversation.owner in (Conversation.Owner.AI, Conversation.Owner.NONE):
             current_episode(conversation)
             asked = conversation.messages.filter(sender=Message.Sender.VISITOR).order_by("-seq").first()
@@ -146,7 +154,7 @@ def leave_contact(*, conversation_id: UUID | str, email: str, name: str = "", cl
         raise EmailInvalid from error
     with transaction.atomic():
         conversation = lock(conversation_id)
-        stored = _repeat_of(conversation, VISITOR, client_id)
+        stored = repeat_of(conversation, VISITOR, client_id)
         if stored is None:
             visitor = conversation.visitor
             if not visitor.is_verified:
@@ -167,7 +175,7 @@ def rate_episode(*, conversation_id: UUID | str, score: int, comment: str = "", 
         raise BadFrame("A rating is 1 to 5.")
     with transaction.atomic():
         conversation = lock(conversation_id)
-        stored = _repeat_of(conversation, VISITOR, client_id)
+        stored = repeat_of(conversation, VISITOR, client_id)
         if stored is None:
             episode = Episode.objects.filter(conversation=conversation).order_by("-number").first()
             if episode is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from django.utils import timezone
 from chat.errors import NotSignedIn, UnknownProject
 from chat.events import SeatSeen
 from chat.models import Conversation, Visitor
+from chat.policies import token_hash
 from tenants.events import publish
 from tenants.workspace.models import Project
 
@@ -38,10 +38,6 @@ class PageView:
 
     url: str
     title: str = ""
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def rehearsal_pass(schema: str) -> str:
@@ -74,13 +70,14 @@ def open_session(*, project: str, token: str | None, language: str = "", rehears
             return OpenedSession(token or "", str(known.pk), str(known.conversation.pk))
         fresh = secrets.token_urlsafe(32)
         is_test = _is_rehearsal(current_schema(), rehearsal)
-        visitor = Visitor.objects.create(project=row, token_hash=_hash(fresh), language=language[:8], is_test=is_test)
+        proof = token_hash(fresh)
+        visitor = Visitor.objects.create(project=row, token_hash=proof, language=language[:8], is_test=is_test)
         conversation = Conversation.objects.create(project=row, visitor=visitor, is_test=is_test, language=language[:8])
     return OpenedSession(fresh, str(visitor.pk), str(conversation.pk))
 
 
 def _visitor_of(token: str) -> Visitor | None:
-    return Visitor.objects.select_related("conversation", "project").filter(token_hash=_hash(token)).first()
+    return Visitor.objects.select_related("conversation", "project").filter(token_hash=token_hash(token)).first()
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,24 @@ export async function partial(url) {
 
 /** @param {string} url @param {Record<string, string>} [fields] */
 export async function post(url, fields = {}) {
+  await submit(url, new URLSearchParams(fields));
+}
+
+/** @param {string} url @param {{ client_id: string, file: File }} fields @returns {Promise<{ seq: number }>} its place in the log */
+export async function upload(url, { client_id, file }) {
+  const form = new FormData();
+  form.set("client_id", client_id);
+  form.set("file", file, file.name);
+  return (await submit(url, form)).json();
+}
+
+/** @param {string} url @param {BodyInit} body */
+async function submit(url, body) {
   const token = /** @type {HTMLInputElement | null} */ (document.querySelector("[name=csrfmiddlewaretoken]"));
-  const answer = await fetch(url, {
-    method: "POST",
-    body: new URLSearchParams(fields),
-    headers: { "X-CSRFToken": token?.value ?? "", Accept: "application/json" },
-    credentials: "same-origin",
-  });
+  const headers = { "X-CSRFToken": token?.value ?? "", Accept: "application/json" };
+  const answer = await fetch(url, { method: "POST", body, headers, credentials: "same-origin" });
   if (!answer.ok) throw await refusal(answer);
+  return answer;
 }
 
 /** @param {Response} answer */

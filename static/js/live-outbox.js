@@ -12,7 +12,7 @@ function load() {
 }
 
 /** A random UUID, also where the page is not a secure context. */
-function uuid() {
+export function uuid() {
   if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 15) | 64;

@@ -3,6 +3,7 @@
 // patches itself. One conversation is open at a time; its address is /live/?c=<id>.
 
 import { bindBell, ring } from "./live-alerts.js";
+import { bindAttach } from "./live-attach.js";
 import { clockTime, drawScores, localTimes, runClocks, setServerTime, tick } from "./live-clock.js";
 import { bindComposer, field, restoreDraft } from "./live-compose.js";
 import { act, bindDeeds, claim, deed, nextWaiting, toggleAvailability } from "./live-deeds.js";
@@ -333,7 +334,7 @@ function bind() {
       const node = /** @type {HTMLElement | null} */ (from.closest(selector));
       if (node) { event.preventDefault(); run(node, event); return; }
     }
-    const link = from.closest(".body a[href]");
+    const link = from.closest(".body a[href]:not([download])");
     if (link) { event.preventDefault(); window.open(/** @type {HTMLAnchorElement} */ (link).href, "_blank", "noopener,noreferrer"); }
   });
   const search = /** @type {HTMLFormElement} */ (find("[data-search]"));
@@ -357,6 +358,7 @@ bind();
 bindDeeds({ load, open, send, refreshQueue, refreshOpened });
 bindBell(find("[data-ring]"));
 bindKeys((name) => void act(name));
+bindAttach({ refreshOpened, refreshQueue });
 bindComposer({ send, typing: (on) => desk.send({ type: "typing.set", conversation: openedId(), on }) });
 if (wanted) began();
 desk.connect();

@@ -9,8 +9,8 @@ const TYPING_STOPS_MS = 4500;
 const WARN_LEFT = 200;
 
 export class Composer {
-  /** @param {{ longest: number, send: (text: string) => void, typing: (on: boolean) => void, draft: (text: string) => void }} options */
-  constructor({ longest, send, typing, draft }) {
+  /** @param {{ longest: number, types: string[], send: (text: string) => void, attach: (files: File[]) => void, typing: (on: boolean) => void, draft: (text: string) => void }} options */
+  constructor({ longest, types, send, attach, typing, draft }) {
     this.longest = longest;
     this.tellTyping = typing;
     this.keep = draft;
@@ -33,7 +33,28 @@ export class Composer {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) { event.preventDefault(); submit(); }
     });
     this.field.addEventListener("input", () => this.changed(true));
+    this.clip = find("[data-attach]");
+    this.bindFiles(types, attach);
     this.changed(false);
+  }
+
+  /** Chosen, pasted, or dropped on the chat. @param {string[]} types @param {(files: File[]) => void} attach */
+  bindFiles(types, attach) {
+    const input = /** @type {HTMLInputElement} */ (find("[data-file]")), page = document.body;
+    const given = (/** @type {FileList | undefined} */ files) => { if (files?.length) attach([...files]); return Boolean(files?.length); };
+    input.accept = types.join(",");
+    this.clip.addEventListener("click", () => input.click());
+    input.addEventListener("change", () => { given(input.files ?? undefined); input.value = ""; this.field.focus(); });
+    // Some programs copy words together with their picture: then the words are meant.
+    this.field.addEventListener("paste", (event) => { if (!event.clipboardData?.getData("text/plain") && given(event.clipboardData?.files)) event.preventDefault(); });
+    page.addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
+    page.addEventListener("drop", (event) => { if (given(event.dataTransfer?.files)) event.preventDefault(); });
+  }
+
+  /** A person can look at files, the AI cannot. @param {boolean} on */
+  offerFiles(on) {
+    if (!on && document.activeElement === this.clip) this.field.focus();
+    this.clip.hidden = !on;
   }
 
   /** @param {string} text */

@@ -2,6 +2,7 @@
 // entries.js: one entry of the log as a node.
 
 import { el, face, icon, square } from "./dom.js";
+import { fileNode } from "./files.js";
 import { humanText, machineText, sources } from "./prose.js";
 import { dayOf, t, timeOf } from "./strings.js";
 
@@ -29,19 +30,31 @@ export function machineBubble(entry, business, tag = "li") {
     el("div", { class: "body", dir: "auto" }, machineText(entry.text, citations), citations.length > 0 && sources(citations)));
 }
 
+/** What a person sent, words or a file. @param {Entry} entry @param {boolean} linked @returns {Node} */
+function content(entry, linked) {
+  const file = entry.kind === "file" ? entry.data?.attachment : null;
+  return file ? fileNode(file, entry.client_id) : humanText(entry.text, linked);
+}
+
 /** @param {Entry} entry */
 function agentBubble(entry) {
   return el("li", { class: "msg msg-agent" },
     el("header", {}, el("b", { dir: "auto" }, entry.name), stamp(entry.at)),
     face(initialsOf(entry.name)),
-    el("div", { class: "body", dir: "auto" }, humanText(entry.text, true)));
+    el("div", { class: bodyClass(entry), dir: "auto" }, content(entry, true)));
 }
 
-/** @param {{ text: string, at: string }} entry @param {string} [tag] */
-export function visitorBubble(entry, tag = "li") {
+/** @param {Entry} entry */
+function bodyClass(entry) {
+  return entry.kind === "file" ? "body body-file" : "body";
+}
+
+/** @param {{ text: string, at: string }} entry @param {string} [tag] @param {Node} [file] one that is on its way */
+export function visitorBubble(entry, tag = "li", file) {
+  const stored = /** @type {Entry} */ (/** @type {unknown} */ (entry));
   return el(tag, { class: "msg msg-out msg-visitor" },
     el("header", {}, el("b", {}, t("you")), stamp(entry.at)),
-    el("div", { class: "body", dir: "auto" }, humanText(entry.text, false)),
+    el("div", { class: file ? "body body-file" : bodyClass(stored), dir: "auto" }, file ?? content(stored, false)),
     el("footer", { hidden: true }));
 }
 

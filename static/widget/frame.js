@@ -5,12 +5,14 @@ import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
 import { el, find } from "./dom.js";
 import { initialsOf, machineBubble } from "./entries.js";
+import { fetchFilesWith, forgetFiles } from "./files.js";
 import { Head } from "./head.js";
 import { Host } from "./host.js";
 import { isSpoken, Log } from "./log.js";
-import { Outbox } from "./outbox.js";
+import { newId, Outbox } from "./outbox.js";
 import { span, speak, t } from "./strings.js";
 import { Tail } from "./tail.js";
+import { Uploads } from "./uploads.js";
 
 /** @typedef {import("./connection.js").Frame} Frame */
 /** @typedef {import("./head.js").State} State */
@@ -44,6 +46,7 @@ const log = new Log(find("[data-log]"), business, {
 const tail = new Tail(find("[data-tail]"), business, {
   human: askHuman, again: post, edit: put,
   discard: (clientId) => outbox.discard(clientId),
+  drop: (clientId) => uploads.discard(clientId),
   email: () => { keepEnd(() => log.askEmail()); },
 });
 const connection = new Connection({
@@ -58,8 +61,15 @@ const outbox = new Outbox((frame) => connection.send(frame), {
   forget: (clientId) => host.tell("done", { client_id: clientId }),
   changed: (item, how) => keepEnd(() => { tail.outgoing(item, how, connection.isOpen); if (item.frame.type === "message.send") retireChips(); showFoot(); }),
 });
+const uploads = new Uploads({
+  token: () => self.token, id: newId, largest: setup.largest_file, types: setup.file_types,
+  changed: (item) => keepEnd(() => tail.uploading(item, connection.isOpen)),
+  gone: (clientId) => tail.landed(clientId),
+});
+fetchFilesWith(() => self.token);
 const composer = new Composer({
-  longest: setup.longest_text, send: post,
+  longest: setup.longest_text, types: setup.file_types, send: post,
+  attach: (files) => { uploads.add(files); retireChips(); toEnd(); },
   typing: (on) => { connection.send({ type: "typing.set", on }); },
   draft: (text) => host.tell("draft", { text }),
 });
@@ -95,11 +105,12 @@ function entry(frame) {
     if (Date.now() - resumeAsked > 1000) { resumeAsked = Date.now(); connection.resume(); }
     return;
   }
+  uploads.landed(frame.client_id);
   if (outcome === "old") { tail.landed(frame.client_id); outbox.confirm(frame.client_id); return; }
   portion += 1;
   outbox.confirm(frame.client_id);
   tail.entered(frame);
-  if (frame.kind === "text" && frame.sender === "visitor") retireChips();
+  if (frame.kind !== "event" && frame.sender === "visitor") retireChips();
   if (frame.kind === "text" && frame.sender === "visitor" && settled) tail.expect(frame.text);
   if (frame.seq > state.seen.visitor && isSpoken(frame)) spoken(frame);
   if (frame.event === "erased" || frame.event === "edited") forget(frame.target);
@@ -185,13 +196,14 @@ function showFoot() {
   human.setAttribute("aria-disabled", String(asked));
   find("[data-human-words]").textContent = asked ? t("asking") : t("talk_to_human");
   const invitations = { agent: t("write_to", { name }), queue: t("add_anything"), none: t("ask_new"), ai: log.form?.isConnected ? t("ask_else") : t("ask_anything") };
+  composer.offerFiles(withPeople);
   composer.invite(!online && wasOpen ? t("keep_writing") : invitations[state.owner]);
   const by = { agent: t("by_person", { name }), queue: t("by_queue"), none: t("by_ai"), ai: t("by_ai") };
   find("[data-by]").textContent = by[state.owner];
 }
 
 function showLink() {
-  if (link.state === "open") wasOpen = true;
+  if (link.state === "open") { wasOpen = true; void uploads.flush(); }
   else tail.typing("", false); // nobody is known to type over a dead line
   if (link.state === "refused" && link.code === "not_signed_in") host.tell("renew");
   for (const item of outbox.items.values()) if (!item.failed) tail.outgoing(item, "waiting", connection.isOpen);
@@ -263,7 +275,7 @@ function takeFocus() {
 /** @param {string} token */
 function signedIn(token) {
   if (token === self.token) return;
-  if (self.token) { log.reset(); tail.reset(); settled = false; } // another visitor's log begins
+  if (self.token) { log.reset(); tail.reset(); forgetFiles(); settled = false; } // another visitor's log begins
   self.token = token;
   connection.drop();
   connection.start();

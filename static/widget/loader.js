@@ -202,7 +202,7 @@
     const query = new URLSearchParams({ project, language });
     parts.frame = make("iframe", {
       class: "away", title: look.words.chat_with.replace("{name}", look.name), src: `${home}/widget/frame?${query}`,
-      sandbox: "allow-scripts allow-same-origin allow-forms allow-popups allow-popups-to-escape-sandbox",
+      sandbox: "allow-scripts allow-same-origin allow-forms allow-popups allow-popups-to-escape-sandbox allow-downloads",
     });
     parts.frame.addEventListener("load", greet);
     parts.root.prepend(parts.frame);

@@ -13,9 +13,12 @@ import { t } from "./strings.js";
 const GROUP_MS = 3 * 60_000;
 const VOICES = new Set(["handed_over", "standing"]);
 
-/** Whether an entry is somebody's words to the visitor. @param {Entry} entry */
+/** Whether somebody said or sent it; the rest are events. @param {Entry} entry */
+const isBubble = (entry) => entry.kind === "text" || entry.kind === "file";
+
+/** Whether an entry is somebody's words, or file, to the visitor. @param {Entry} entry */
 export function isSpoken(entry) {
-  return (entry.kind === "text" && entry.sender !== "visitor") || VOICES.has(entry.event);
+  return (isBubble(entry) && entry.sender !== "visitor") || VOICES.has(entry.event);
 }
 
 export class Log {
@@ -58,7 +61,7 @@ export class Log {
 
   /** @param {Entry} entry */
   show(entry) {
-    const node = entry.kind === "text" ? textNode(entry, this.business) : eventNode(entry, this.business);
+    const node = isBubble(entry) ? textNode(entry, this.business) : eventNode(entry, this.business);
     const shown = { entry, node };
     this.shown.set(entry.seq, shown);
     this.retireCards(entry);
@@ -76,7 +79,7 @@ export class Log {
 
   /** Cards that the entry answers, or makes pointless. @param {Entry} entry */
   retireCards(entry) {
-    const wrote = entry.kind === "text" && entry.sender === "visitor";
+    const wrote = isBubble(entry) && entry.sender === "visitor";
     if (this.form && ["contact_left", "joined", "handed_over", "resolved"].includes(entry.event)) { this.form.remove(); this.form = null; }
     if (this.rating && (entry.event === "rated" || entry.event === "handed_over" || wrote)) { this.rating.remove(); this.rating = null; }
     if (wrote || entry.event) this.retireOffers();
@@ -116,7 +119,7 @@ export class Log {
   group({ entry, node }) {
     const before = this.before;
     if (!before?.node || !before.node.isConnected || before.node !== this.list.lastElementChild) return;
-    const sameVoice = before.entry.kind === "text" && entry.kind === "text" && before.entry.sender === entry.sender && before.entry.name === entry.name;
+    const sameVoice = isBubble(before.entry) && isBubble(entry) && before.entry.sender === entry.sender && before.entry.name === entry.name;
     if (!sameVoice || Date.parse(entry.at) - Date.parse(before.entry.at) > GROUP_MS) return;
     before.node.classList.add("is-followed");
     node?.classList.add("is-follower");
@@ -128,6 +131,7 @@ export class Log {
     if (!shown || !body) return;
     if (entry.event === "erased") {
       shown.entry.text = "";
+      body.classList.remove("body-file");
       body.replaceChildren(el("p", { class: "w-gone" }, t("erased")));
     } else if (entry.event === "edited") {
       shown.entry.text = entry.text;
@@ -147,9 +151,9 @@ export class Log {
 
   /** One receipt, at the newest of the visitor's own words. */
   showReceipt() {
-    const own = [...this.shown.values()].reverse().find(({ entry }) => entry.kind === "text" && entry.sender === "visitor");
+    const own = [...this.shown.values()].reverse().find(({ entry }) => isBubble(entry) && entry.sender === "visitor");
     for (const { entry, node } of this.shown.values()) {
-      const foot = entry.sender === "visitor" && entry.kind === "text" ? node?.querySelector("footer") : null;
+      const foot = entry.sender === "visitor" && isBubble(entry) ? node?.querySelector("footer") : null;
       if (!(foot instanceof HTMLElement)) continue;
       foot.hidden = entry !== own?.entry;
       if (foot.hidden) { foot.replaceChildren(); continue; }

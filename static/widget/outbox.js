@@ -27,7 +27,7 @@ export class Outbox {
 
   /** @param {string} type @param {object} fields @returns {Promise<void>} settles with the server's answer */
   add(type, fields) {
-    const clientId = crypto.randomUUID ? crypto.randomUUID() : randomId();
+    const clientId = newId();
     /** @type {Item} */
     const item = { client_id: clientId, frame: { type, client_id: clientId, ...fields }, at: Date.now() };
     this.items.set(clientId, item);
@@ -109,8 +109,9 @@ export class Outbox {
   }
 }
 
-/** A UUID where the page is not a secure context. */
-function randomId() {
+/** A UUID, also where the page is not a secure context. */
+export function newId() {
+  if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;

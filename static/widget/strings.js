@@ -40,6 +40,12 @@ export function clock(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
+/** The size of a file: "340 kB", "1.2 MB". @param {number} bytes */
+export function weight(bytes) {
+  const [value, unit] = bytes < 999_500 ? [Math.max(1, Math.round(bytes / 1000)), "kilobyte"] : [bytes / 1_000_000, "megabyte"];
+  return new Intl.NumberFormat(language, { style: "unit", unit: String(unit), maximumFractionDigits: 1 }).format(Number(value));
+}
+
 /** @param {Date} when */
 export function timeOf(when) {
   return new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" }).format(when);

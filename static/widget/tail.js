@@ -4,6 +4,7 @@
 import { noAnswerCard, waitCard } from "./cards.js";
 import { el, face, icon, square } from "./dom.js";
 import { initialsOf, machineBubble, visitorBubble } from "./entries.js";
+import { chosenNode } from "./files.js";
 import { t } from "./strings.js";
 
 /** @typedef {import("./connection.js").Frame} Frame */
@@ -12,11 +13,12 @@ import { t } from "./strings.js";
 const TYPING_MS = 6000; // as the protocol says
 const NO_ANSWER_MS = 20_000;
 const REASONS = new Map([["text_too_long", "reason_long"], ["text_empty", "reason_empty"]]);
+const FILE_REASONS = new Map([["file_too_large", "reason_size"], ["picture_too_large", "reason_points"], ["file_type", "reason_type"], ["file_broken", "reason_damaged"], ["too_many_files", "reason_many"]]);
 
 export class Tail {
   /**
    * @param {HTMLElement} place @param {string} business
-   * @param {{ human: () => void, again: (text: string) => void, edit: (text: string) => void, discard: (clientId: string) => void, email: () => void }} asks
+   * @param {{ human: () => void, again: (text: string) => void, edit: (text: string) => void, discard: (clientId: string) => void, drop: (clientId: string) => void, email: () => void }} asks
    */
   constructor(place, business, asks) {
     this.place = place;
@@ -65,6 +67,24 @@ export class Tail {
     const foot = /** @type {HTMLElement} */ (node.querySelector("footer"));
     foot.hidden = false;
     foot.replaceChildren(...(state === "failed" ? this.refusal(item) : [receipt(state, online)]));
+    this.parts.sent.hidden = false;
+  }
+
+  /** A file on its way. @param {import("./uploads.js").Upload} item @param {boolean} online */
+  uploading(item, online) {
+    let node = this.pending.get(item.client_id);
+    if (!node) {
+      node = visitorBubble({ text: "", at: new Date(item.at).toISOString() }, "div", chosenNode(item.file, item.client_id));
+      this.pending.set(item.client_id, node);
+      this.parts.sent.append(node);
+    }
+    node.classList.toggle("is-pending", item.state === "waiting");
+    node.classList.toggle("is-failed", item.state === "failed");
+    const foot = /** @type {HTMLElement} */ (node.querySelector("footer")), drop = () => this.asks.drop(item.client_id);
+    const reason = t(FILE_REASONS.get(item.code) ?? "reason_refused");
+    foot.hidden = false;
+    if (item.state === "failed") foot.replaceChildren(el("span", { class: "sent sent-fail", role: "alert" }, icon("alert"), t("not_sent", { reason })), el("button", { type: "button", class: "w-link", onclick: drop }, t("remove")));
+    else foot.replaceChildren(receipt(item.state, online && item.tries === 0));
     this.parts.sent.hidden = false;
   }
 

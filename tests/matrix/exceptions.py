@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import uuid4
+
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from knowledge.models import CrawlRun
 from tenants.workspace.models import OutboxEntry
-from tests.cast import Cast, Thread
+from tests.cast import PNG, Cast, Thread
 
 # What nobody may add or delete in the admin: the row's model -> the pages that are refused to everybody.
 _CLOSED = {
@@ -42,6 +45,9 @@ NO_OWN_TEXT: dict[str, str] = {
 }
 
 # Route -> the form that makes its POST mean something.
+FORMS: dict[str, Callable[[], dict[str, object]]] = {
+    "livesupport:attach": lambda: {"client_id": uuid4(), "file": SimpleUploadedFile("dot.png", PNG)},
+}
 BODIES: dict[str, dict[str, str]] = {
     "livesupport:availability": {"state": "away"},
     "admin:workspace_seat_invite": {"email": "somebody.new@matrix.example", "role": "agent"},
@@ -64,6 +70,7 @@ def _failed_for_good(cast: Cast, thread: Thread) -> None:
 PREPARE: dict[str, Callable[[Cast, Thread], None]] = {
     "livesupport:release": _claimed,
     "livesupport:hand_back": _claimed,
+    "livesupport:attach": _claimed,
     "admin:knowledge_source_cancel": _queued_run,
     "admin:workspace_outboxentry_retry": _failed_for_good,
 }

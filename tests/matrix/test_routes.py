@@ -54,7 +54,8 @@ def ask(client: Client, method: str, route: Route, values: dict[str, str]) -> Ht
     url = route.url(values) + fillers.QUERIES.get(str(route), "")
     if method == "GET":
         return client.get(url)
-    return client.post(url, exceptions.BODIES.get(str(route), {}))
+    form = exceptions.FORMS.get(str(route))
+    return client.post(url, form() if form else exceptions.BODIES.get(str(route), {}))
 
 
 _entrants: dict[Route, list[str]] = {}
@@ -201,7 +202,7 @@ def test_an_unknown_parameter_fails_the_matrix() -> None:
 
 def test_every_exception_is_still_needed() -> None:
     names = {str(route) for route in tenant_routes()}
-    listed = exceptions.NO_OWN_TEXT.keys() | exceptions.BODIES.keys() | exceptions.PREPARE.keys()
+    listed = exceptions.NO_OWN_TEXT.keys() | exceptions.BODIES.keys() | exceptions.FORMS.keys() | exceptions.PREPARE.keys()
     assert not listed - names
 
 
@@ -209,6 +210,44 @@ def test_the_matrix_sees_the_whole_product() -> None:
     names = {str(route) for route in tenant_routes()}
     assert len(names) > 60
     assert {"home", "widget_session", "livesupport:claim", "admin:chat_conversation_change"} <= names
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_a_visitors_file_opens_with_their_own_token_only(letter: str, tenants: Tenants) -> None:
+    cast: Cast = getattr(tenants, letter)
+    own, nowhere = cast.thread, {"attachment_id": fillers.MISSING_UUID}
+    before = fingerprints(tenants)
+
+    def get(token: str, attachment_id: object) -> Seen:
+        client = browser(cast.http_host, authorization=f"Bearer {token}")
+        values = {"attachment_id": str(attachment_id)}
+        return seen(client.get(f"/widget/attachment/{attachment_id}"), values)
+
+    assert get(own.token, own.attachment_id).status == 200
+    missing = get(own.token, nowhere["attachment_id"])
+    assert missing.status == 404
+    foreign = [cast.other_thread, *(t for other in tenants.others(cast) for t in (other.thread, other.other_thread))]
+    for thread in foreign:
+        assert get(own.token, thread.attachment_id) == missing
+    for other in tenants.others(cast):
+        assert get(other.thread.token, own.attachment_id).status == 401
+        assert get(other.thread.token, other.thread.attachment_id).status == 401
+    assert fingerprints(tenants) == before
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_a_visitors_token_posts_files_to_their_own_conversation_only(letter: str, tenants: Tenants) -> None:
+    cast: Cast = getattr(tenants, letter)
+    form = exceptions.FORMS["livesupport:attach"]
+    before = fingerprints(tenants)
+    for other in tenants.others(cast):
+        client = browser(cast.http_host, authorization=f"Bearer {other.thread.token}")
+        assert client.post("/widget/attachment", form()).status_code == 401
+    assert fingerprints(tenants) == before
+    sender = browser(cast.http_host, authorization=f"Bearer {cast.thread.token}")
+    assert sender.post("/widget/attachment", form()).status_code == 200
+    after = fingerprints(tenants)
+    assert {schema for schema in after if after[schema] != before[schema]} == {cast.schema}
 
 
 def _session(cast: Cast, token: str | None) -> dict[str, str]:
