@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from knowledge.answers import extractive
 from knowledge.answers.question import Delta, Model, Outcome, Question, Said
+from knowledge.small_talk import small_talk
 
 __all__ = ["Delta", "Model", "Outcome", "Question", "Said", "answer"]
 
@@ -13,10 +14,12 @@ __all__ = ["Delta", "Model", "Outcome", "Question", "Said", "answer"]
 def answer(question: Question) -> Iterator[Delta]:
     """Pieces of text as they come, then exactly one Outcome.
 
-    With a model in the question that model answers, else the best sentences are quoted. Raises ModelError.
+    With a model in the question that model answers, also small talk, in its own manner. Else the best sentences
+    are quoted, and small talk gets a polite line. Raises ModelError.
     """
     if question.model is None:
-        return extractive.answer(question)
+        talk = small_talk(question.text, language=question.language)
+        return iter((talk.reply, Outcome("reply", talk.reply))) if talk else extractive.answer(question)
     # Imported on use: the client library takes half a second and 60 MB that a tenant without a key never needs.
     from knowledge.answers import openai_model
 
