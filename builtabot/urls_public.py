@@ -2,16 +2,16 @@
 
 from allauth.account import views as accounts
 from django.urls import path, re_path
-from django.views.generic import RedirectView
 
 from livesupport.slack import doors as slack
 from tenants import joining, views
 from tenants.admin import platform_site
+from tenants.pricing import pricing
 
 urlpatterns = [
     path("", views.landing, name="landing"),
     path("admin/", platform_site.urls),
-    path("pricing/", RedirectView.as_view(url="/#price"), name="pricing"),
+    path("pricing/", pricing, name="pricing"),
     path("go/", views.go, name="go"),
     path("left/", views.left, name="left"),
     path("invitations/<str:token>/", joining.invitation, name="invitation"),

@@ -124,6 +124,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Team",
                 "items": [
                     _item("People", "group", _list_of("workspace_seat"), "Who may do what, and in which projects."),
+                    {**_item("Plan", "sell", "/plan/", "What is used, and until when it runs."), "active": False},
                 ],
             },
             {

@@ -30,6 +30,7 @@ NO_OWN_TEXT: dict[str, str] = {
     "home": "Sends everybody on to the desk.",
     "enter": "Sends strangers to sign in, and people of the house on.",
     "leave": "Ends a session, which is no row of a tenant.",
+    "plan_keep": "Takes back a cancellation in the shared table; there is none. See test_plan_page.",
     "widget_loader": "The same script for all.",
     "widget_session": "Wants JSON; has a test of its own below the matrix.",
     "widget_attachments": "Wants a visitor's token; has tests of its own below the matrix.",
