@@ -190,6 +190,8 @@ class Rereader:
         ends = await hop(schema, delivery.last_seqs, wanted) if wanted else {}
         for socket in sockets:
             for conversation, seq in list(socket.cursors.items()):
+                if socket not in self._sockets:
+                    break  # closed since the round began
                 await push.join(socket, push.conversation_group(schema, conversation))
                 if ends.get(conversation, 0) > seq:
                     await socket.catch_up(conversation)
@@ -203,6 +205,8 @@ class Rereader:
         self._desks[schema] = now
         changed = [key for key in now.keys() | before.keys() if now.get(key) != before.get(key)]
         for desk in desks:
+            if desk not in self._sockets:
+                continue  # closed since the round began
             await push.join(desk, push.desk_group(schema))
             for conversation in changed:
                 await desk.desk_news({"conversation": conversation})
