@@ -36,18 +36,14 @@ class Somebody:
         self.page.screenshot(path=ARTIFACTS / f"{name}.png")
 
 
+def _is_session(response: Response) -> bool:
+    return response.request.method == "POST" and response.url.endswith("/widget/session")
+
+
 class Visitor(Somebody):
     """Somebody on the shop's page, with the widget. `conversation` is known once the chat was opened."""
 
     conversation = ""
-
-    def watch(self) -> None:
-        super().watch()
-        self.page.on("response", self._response)
-
-    def _response(self, response: Response) -> None:
-        if response.request.method == "POST" and response.url.endswith("/widget/session"):
-            self.conversation = response.json()["conversation"]
 
     @property
     def chat(self) -> FrameLocator:
@@ -58,7 +54,9 @@ class Visitor(Somebody):
         return self.chat.locator("[data-log]")
 
     def open(self) -> None:
-        self.page.locator("[data-builtabot] .launcher").click()
+        with self.page.expect_response(_is_session) as opened:
+            self.page.locator("[data-builtabot] .launcher").click()
+        self.conversation = opened.value.json()["conversation"]
         expect(self.chat.locator("[data-field]")).to_be_visible()
 
     def say(self, text: str) -> None:

@@ -96,36 +96,48 @@ def free_ports() -> int:
     raise AssertionError("no two free ports in a row")
 
 
-@contextmanager
-def running(folder: Path) -> Iterator[Product]:
-    """Start the demo, wait until it is ready, and stop it as Ctrl-C would."""
+def start(folder: Path) -> Product:
+    """Start the demo, and do not wait for it."""
     port = free_ports()
     ARTIFACTS.mkdir(exist_ok=True)
-    log = ARTIFACTS / "supervisor.log"
     command = [sys.executable, "-m", "builtabot.embedded.supervisor", "--port", str(port), "--data", str(folder)]
-    with log.open("wb") as output:
+    with (ARTIFACTS / "supervisor.log").open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=_environment(folder, port), stdout=output, stderr=output)
+    return Product(port, folder, process)
+
+
+def stop(product: Product) -> None:
+    """Stop it as Ctrl-C would, and keep its logs."""
+    product.process.send_signal(signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        product.process.wait(STOP_SECONDS)
+    product.process.kill()
+    product.process.wait()
+    shutil.rmtree(ARTIFACTS / "logs", ignore_errors=True)
+    with suppress(OSError):
+        shutil.copytree(product.folder / "logs", ARTIFACTS / "logs")
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Product]:
+    """The demo, ready, for a block."""
+    product = start(folder)
     try:
-        _await_ready(port, process, log)
-        yield Product(port, folder, process)
+        await_ready(product)
+        yield product
     finally:
-        process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-        process.kill()
-        process.wait()
+        stop(product)
 
 
-def _await_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def await_ready(product: Product) -> None:
+    """Wait until /readyz says that the content is there and the workers live."""
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+    while time.monotonic() < deadline and product.process.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{product.port}/readyz", timeout=5) as answer:
             if answer.status == 200:
                 return
         time.sleep(0.5)
-    raise AssertionError(f"the product is not ready:\n{log.read_text()[-4000:]}")
+    raise AssertionError(f"the product is not ready:\n{(ARTIFACTS / 'supervisor.log').read_text()[-4000:]}")
 
 
 def chromium() -> str | None:

@@ -35,6 +35,9 @@ NO_OWN_TEXT: dict[str, str] = {
     "widget_session": "Wants JSON; has a test of its own below the matrix.",
     "widget_attachments": "Wants a visitor's token; has tests of its own below the matrix.",
     "widget_attachment": "Wants a visitor's token; has tests of its own below the matrix.",
+    "livesupport:slack_begin": "Sends on to Slack; tests/livesupport/slack follows the whole way.",
+    "livesupport:slack_finish": "Comes back from Slack, with a state that only that way gives.",
+    "livesupport:slack_act": "Needs a connected workspace; tests/livesupport/slack has one.",
     "admin:search": "Finds nothing, on purpose: its cache would be shared by tenants.",
     "admin:logout": "Sends on to /leave/.",
     "admin:autocomplete": "No field of the admin uses it.",
@@ -79,6 +82,8 @@ PREPARE: dict[str, Callable[[Cast, Thread], None]] = {
 # Celery task -> why it takes no schema.
 PUBLIC_TASKS: dict[str, str] = {
     "tenants.sweep_due": "Reads the shared table of waiting work and sends tasks that carry a schema.",
+    "tenants.handle_external": "Takes a call from outside, which names no tenant; its handler finds one.",
     "tenants.settle_due": "Deletes one receipt in the shared table of waiting work.",
+    "tenants.handle_external": "Reads one kept call from outside, and enters the tenant that its route names.",
     "tenants.beat": "Writes a sign of life in the shared schema.",
 }
