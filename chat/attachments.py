@@ -111,7 +111,7 @@ def clean_name(name: str) -> str:
     survives the cut, since people go by it."""
     base = unicodedata.normalize("NFC", name.replace("\\", "/")).rpartition("/")[2]
     seen = "".join(one for one in base if unicodedata.category(one) not in _UNWANTED)
-    stem, dot, ending = " ".join(seen.split()).strip(". ").rpartition(".")
+    stem, dot, ending = " ".join(seen.split()).rstrip(". ").rpartition(".")
     if not dot:
         stem, ending = ending, ""
     kept = stem.strip(". ")[: LONGEST_NAME - 12] or "file"
