@@ -84,6 +84,5 @@ PUBLIC_TASKS: dict[str, str] = {
     "tenants.sweep_due": "Reads the shared table of waiting work and sends tasks that carry a schema.",
     "tenants.handle_external": "Takes a call from outside, which names no tenant; its handler finds one.",
     "tenants.settle_due": "Deletes one receipt in the shared table of waiting work.",
-    "tenants.handle_external": "Reads one kept call from outside, and enters the tenant that its route names.",
     "tenants.beat": "Writes a sign of life in the shared schema.",
 }
