@@ -17,11 +17,13 @@ import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "phrases"
 LONGEST_READ = 2000
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff"
+_BREAK = re.compile(r"[.!?;:,…。！？；：，、\n]+")
 _TOKEN = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 _PIECE = re.compile(r"\([^()]*\)\??|\.\.\.|[^\s()]+")
 _STARRED = re.compile(r"\(([^()]*)\)\*")
@@ -46,10 +48,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A message's tokens and every phrase in it, in order of place; of one section and language none overlap."""
+    """A message's tokens and every phrase in it, in order of place; of one section and language none overlap.
+    `breaks` are the tokens that come after a mark such as a full stop or a comma."""
 
     tokens: Words
     hits: tuple[Hit, ...]
+    breaks: frozenset[int] = frozenset()
 
     def of(self, *sections: str) -> list[Hit]:
         """The hits of some sections."""
@@ -168,7 +172,7 @@ def _flat(line: str) -> Iterator[str]:
 
 def _parse(line: str) -> list[_Part]:
     line = _STARRED.sub(lambda group: "(" + group[1].replace("|", "*|") + "*)", line)
-    parts = []
+    parts: list[_Part] = []
     for piece in _PIECE.findall(line):
         if piece == "...":
             before = parts[-1].options[0][-1] if parts and parts[-1].options else ""
@@ -278,7 +282,8 @@ def _candidates(message: Words, sections: Collection[str] | None) -> list[tuple[
 
 def read(text: str, sections: Collection[str] | None = None) -> Reading:
     """Every phrase in a message, of all sections or of some. Reads the first 2,000 characters."""
-    message = tokens(text)
+    parts = [tokens(part) for part in _BREAK.split(text[:LONGEST_READ])]
+    message = tuple(token for part in parts for token in part)
     candidates = _candidates(message, sections)
     masks: dict[tuple[str, str], list[str | None]] = {}
     for start, pattern in candidates:
@@ -290,7 +295,7 @@ def read(text: str, sections: Collection[str] | None = None) -> Reading:
         shown = masks.get((pattern.section, pattern.language), message)
         if pattern.kind != _LOOKS_LIKE and (end := _end(pattern, shown, start)) > start:
             found.append(Hit(pattern.section, pattern.language, start, end))
-    return Reading(message, tuple(_apart(found)))
+    return Reading(message, tuple(_apart(found)), frozenset(accumulate(map(len, parts))))
 
 
 def _apart(hits: list[Hit]) -> list[Hit]:
