@@ -13,7 +13,7 @@ demo:
 
 test:
 	@exec $(BOOTSTRAP) --dev --browser
-	@exec $(IN_VENV) -m pytest $(ARGS)
+	@exec $(IN_VENV) -m pytest -n auto --dist loadgroup $(ARGS)
 
 check:
 	@exec $(BOOTSTRAP) --dev

@@ -42,7 +42,18 @@ class Product:
 
     port: int
     folder: Path
-    process: subprocess.Popen[bytes]
+    process_id: int
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its supervisor still runs."""
+        with suppress(ChildProcessError):
+            os.waitpid(self.process_id, os.WNOHANG)  # ours, and ended: let it go
+        try:
+            os.kill(self.process_id, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     @property
     def shop(self) -> str:
@@ -103,16 +114,17 @@ def start(folder: Path) -> Product:
     command = [sys.executable, "-m", "builtabot.embedded.supervisor", "--port", str(port), "--data", str(folder)]
     with (ARTIFACTS / "supervisor.log").open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=_environment(folder, port), stdout=output, stderr=output)
-    return Product(port, folder, process)
+    return Product(port, folder, process.pid)
 
 
 def stop(product: Product) -> None:
     """Stop it as Ctrl-C would, and keep its logs."""
-    product.process.send_signal(signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        product.process.wait(STOP_SECONDS)
-    product.process.kill()
-    product.process.wait()
+    deadline = time.monotonic() + STOP_SECONDS
+    with suppress(ProcessLookupError):
+        os.kill(product.process_id, signal.SIGTERM)
+        while product.is_alive and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.kill(product.process_id, signal.SIGKILL)
     shutil.rmtree(ARTIFACTS / "logs", ignore_errors=True)
     with suppress(OSError):
         shutil.copytree(product.folder / "logs", ARTIFACTS / "logs")
@@ -132,7 +144,7 @@ def running(folder: Path) -> Iterator[Product]:
 def await_ready(product: Product) -> None:
     """Wait until /readyz says that the content is there and the workers live."""
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and product.process.poll() is None:
+    while time.monotonic() < deadline and product.is_alive:
         with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{product.port}/readyz", timeout=5) as answer:
             if answer.status == 200:
                 return
