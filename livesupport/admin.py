@@ -44,7 +44,7 @@ class ProjectWithHoursAdmin(ProjectAdmin):
     inlines = (OpeningHoursInline,)
 
     def get_fieldsets(self, request: HttpRequest, obj: Project | None = None) -> Any:
-        fields = ("handoffs_to", "slack") if obj else ("handoffs_to",)
+        fields = ("handoffs_to", "slack_channel") if obj else ("handoffs_to",)
         words = "Whatever you choose, Live Support lists every handoff. Without a working channel, it calls people too."
         return [
             *super().get_fieldsets(request, obj),
@@ -52,10 +52,10 @@ class ProjectWithHoursAdmin(ProjectAdmin):
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> tuple[str, ...]:
-        return (*super().get_readonly_fields(request, obj), *(("slack",) if obj else ()))
+        return (*super().get_readonly_fields(request, obj), *(("slack_channel",) if obj else ()))
 
     @display(description="Slack")
-    def slack(self, project: Project) -> SafeString:
+    def slack_channel(self, project: Project) -> SafeString:
         """Where the channel is chosen; the page says what is so."""
         install = SlackInstall.objects.filter(project=project).first()
         return render_to_string("admin/slack_link.html", {"project": project, "install": install})

@@ -114,7 +114,7 @@ def aside(user_id: str, sentence: str) -> Shown:
     """A word to one person in the thread."""
     known = user_id if user_id.isalnum() else ""
     text = (f"<@{known}> " if known else "") + escape(sentence)
-    return Shown(text, [{"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}])
+    return Shown(_whole(text), [_section(text)])
 
 
 def _state(facts: Card) -> str:
