@@ -14,6 +14,7 @@ from chat.render import Source, plain, rich, web_address
 from tenants.workspace.models import Seat
 
 NEWEST_SHOWN = 200
+MOST_WIDTH, MOST_HEIGHT = 320, 300  # of a picture in the log, in pixels
 Entry = dict[str, Any]
 
 
@@ -40,6 +41,14 @@ class File:
     def is_picture(self) -> bool:
         """Whether it is shown in its place; everything else is saved."""
         return self.width is not None
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Width and height in the log: its own, or what fits in there. Known before it has loaded, so that the log
+        does not jump under the reader."""
+        width, height = self.width or 1, self.height or 1
+        share = min(1, MOST_WIDTH / width, MOST_HEIGHT / height)
+        return max(1, round(width * share)), max(1, round(height * share))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ const LARGEST_BYTES = 10 * 1024 * 1024;
 
 /** @type {Map<string, Parcel>} */
 const parcels = new Map();
+let line = Promise.resolve();
 /** @type {{ refreshOpened: () => void, refreshQueue: () => void }} */
 let page;
 
@@ -56,8 +57,14 @@ function attach(files) {
     if (file.size > LARGEST_BYTES) { problem(`${file.name} is over 10 MB.`); continue; }
     const parcel = { client_id: uuid(), conversation: openedId(), text: file.name, note: false, sent: 0, problem: "", file };
     parcels.set(parcel.client_id, parcel);
-    void send(parcel.client_id);
+    show(parcel);
+    queued(parcel.client_id);
   }
+}
+
+/** One after the other, in the order chosen. @param {string} clientId */
+function queued(clientId) {
+  line = line.then(() => send(clientId));
 }
 
 /** @param {string} clientId */
@@ -80,5 +87,5 @@ async function send(clientId) {
 
 /** @param {Parcel} parcel */
 function show(parcel) {
-  if (parcel.conversation === openedId()) showPending(parcel, (clientId) => void send(clientId));
+  if (parcel.conversation === openedId()) showPending(parcel, queued);
 }

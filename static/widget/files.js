@@ -7,6 +7,7 @@ import { t, weight } from "./strings.js";
 
 /** @typedef {{ id: string, name: string, type: string, bytes: number, width: number | null, height: number | null }} Attachment */
 
+const MOST_WIDTH = 220, MOST_HEIGHT = 240;
 const PICTURES = new Set(["image/png", "image/jpeg", "image/webp", "image/gif"]);
 /** What was fetched, or is on its way, by id. @type {Map<string, Promise<string>>} */
 const kept = new Map();
@@ -53,9 +54,15 @@ export function fileNode(file, clientId) {
   return PICTURES.has(file.type) ? picture(file, clientId) : savable(file);
 }
 
+/** Its size in the log, known before it has loaded, so that nothing jumps. @param {Attachment} file */
+function fitted({ width, height }) {
+  const wide = width || 1, high = height || 1, share = Math.min(1, MOST_WIDTH / wide, MOST_HEIGHT / high);
+  return [Math.max(1, Math.round(wide * share)), Math.max(1, Math.round(high * share))];
+}
+
 /** @param {Attachment} file @param {string | null} clientId */
 function picture(file, clientId) {
-  const image = /** @type {HTMLImageElement} */ (el("img", { alt: file.name, width: file.width, height: file.height }));
+  const [width, height] = fitted(file), image = /** @type {HTMLImageElement} */ (el("img", { alt: file.name, width, height }));
   const button = el("button", { type: "button", class: "w-pic", "aria-label": t("open_picture", { name: file.name }), onclick: () => { if (image.src) look(file, image.src); } }, image);
   const own = clientId ? chosen.get(clientId) : undefined;
   if (own) image.src = own;
