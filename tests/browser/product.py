@@ -18,6 +18,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from tests.fakes.slack_server import CallsUs, FakeSlack
+
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / ".artifacts"
 READY_SECONDS = 240
@@ -33,22 +35,27 @@ FLAGS = [
     "--disable-dev-shm-usage",
 ]
 # What would reach the product under test from the run around it.
+SLACK_SECRET = "the-stand-ins-secret"
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
+
+
+_ours: dict[int, subprocess.Popen[bytes]] = {}  # what this process itself started
 
 
 @dataclass(frozen=True)
 class Product:
-    """A running product: its ports, its data, its people's password."""
+    """A running product: its ports, its data, its people's password, and the Slack it knows."""
 
     port: int
     folder: Path
     process_id: int
+    slack_api: str = ""
 
     @property
     def is_alive(self) -> bool:
         """Whether its supervisor still runs."""
-        with suppress(ChildProcessError):
-            os.waitpid(self.process_id, os.WNOHANG)  # ours, and ended: let it go
+        if self.process_id in _ours:
+            return _ours[self.process_id].poll() is None
         try:
             os.kill(self.process_id, 0)
         except ProcessLookupError:
@@ -77,7 +84,7 @@ class Product:
         """`manage.py <command>` as somebody at another terminal would run it."""
         return subprocess.run(
             [sys.executable, "manage.py", *command],
-            cwd=ROOT, env=_environment(self.folder, self.port), capture_output=True, text=True, timeout=120,
+            cwd=ROOT, env=_environment(self.folder, self.port, self.slack_api), capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
     def errors(self) -> list[str]:
@@ -90,9 +97,17 @@ class Product:
         ]
 
 
-def _environment(folder: Path, port: int) -> dict[str, str]:
+def _environment(folder: Path, port: int, slack_api: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return {**kept, "DATA_DIR": str(folder), "PORT": str(port)}
+    return {
+        **kept,
+        "DATA_DIR": str(folder),
+        "PORT": str(port),
+        "SLACK_API_URL": slack_api or "http://127.0.0.1:9/api/",
+        "SLACK_CLIENT_ID": "stand-in",
+        "SLACK_CLIENT_SECRET": "stand-in",
+        "SLACK_SIGNING_SECRET": SLACK_SECRET,
+    }
 
 
 def free_ports() -> int:
@@ -107,14 +122,19 @@ def free_ports() -> int:
     raise AssertionError("no two free ports in a row")
 
 
-def start(folder: Path) -> Product:
-    """Start the demo, and do not wait for it."""
+def start(folder: Path, slack: FakeSlack | None = None) -> Product:
+    """Start the demo, and do not wait for it. Its Slack, if one is given, calls it from now on."""
     port = free_ports()
+    if slack is not None:
+        slack.calls_us = CallsUs(SLACK_SECRET, f"http://127.0.0.1:{port}/", f"localhost:{port}")
+    slack_api = slack.base_url if slack else ""
     ARTIFACTS.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "builtabot.embedded.supervisor", "--port", str(port), "--data", str(folder)]
     with (ARTIFACTS / "supervisor.log").open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=_environment(folder, port), stdout=output, stderr=output)
-    return Product(port, folder, process.pid)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=_environment(folder, port, slack_api), stdout=output, stderr=output
+        )
+    return Product(port, folder, process.pid, slack_api)
 
 
 def stop(product: Product) -> None:
