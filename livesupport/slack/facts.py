@@ -56,6 +56,8 @@ def shown(message: Message, thread: SlackThread) -> Shown | None:
     """An entry of the log as a line of the thread; None for what has no words there."""
     if message.kind == Message.Kind.TEXT:
         return said(_line(message, thread.handoff.conversation)) if message.text else None
+    if message.kind == Message.Kind.FILE:
+        return _file_news(message, thread.handoff.conversation)
     sentence = NEWS.get(message.event)
     if sentence is None:
         return None
@@ -64,6 +66,15 @@ def shown(message: Message, thread: SlackThread) -> Shown | None:
         return news(ENDED)
     words = {name: escape(str(message.data.get(name, ""))) for name in ("name", "email", "score", "comment")}
     return news(sentence.format(who=escape(who) or "Somebody", **words).strip())
+
+
+def _file_news(message: Message, conversation: Conversation) -> Shown | None:
+    """That there is a file, and where to look at it: files themselves do not leave the house."""
+    if not message.text:
+        return None
+    line = _line(message, conversation)
+    where = f"<{_open_url(conversation)}|Look at it in Live Support>"
+    return news(f"*{escape(line.who)}* sent a file: {escape(line.text)}. {where}.")
 
 
 def _transcript(thread: SlackThread) -> tuple[Line, ...]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
+from chat import actions as chat
 from chat.models import Conversation, Handoff
 from livesupport import actions as live
 from livesupport.models import SlackInstall, SlackThread
 from tenants.schema import PUBLIC, run_in
 from tenants.workspace.models import OutboxEntry, Project
-from tests.cast import Cast
+from tests.cast import PNG, Cast
 from tests.conftest import Tenants
 from tests.fakes.slack_server import FakeSlack, SlackFault
 from tests.livesupport.slack.conftest import CHANNEL, Desk, deliver, hand_over, hear, install, say
@@ -75,6 +77,15 @@ def test_words_are_told_in_order_and_once(desk: Desk) -> None:
     deliver()
     deliver()
     assert [message["text"].split(": ")[1] for message in desk.in_slack()] == [f"Line {n}" for n in range(5)]
+
+
+def test_a_file_is_told_with_the_way_to_it(desk: Desk) -> None:
+    upload = chat.Upload("<!channel> shot.png", PNG, uuid4())
+    chat.send_file_as_visitor(conversation_id=desk.conversation.pk, upload=upload)
+    deliver()
+    told = desk.in_slack()[-1]["text"]
+    assert "sent a file: &lt;!channel&gt; shot.png." in told
+    assert f"<http://{desk.cast.http_host}/live/?c={desk.conversation.pk}|" in told
 
 
 PASSING = [
