@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import httpx
@@ -27,6 +27,7 @@ from knowledge.models import Document
 from knowledge.search import search
 from livesupport.errors import RehearsalFailed
 from livesupport.models import Availability
+from livesupport.slack import rehearsal as slack
 from tenants.access import open_session
 from tenants.models import Membership, Tenant, User
 from tenants.schema import current_schema, hop
@@ -72,6 +73,7 @@ class Stage:
     connect_to: str
     secure: bool
     language: str
+    via: str = "dashboard"
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,12 @@ class Party:
         """Send a command."""
         await self._socket.send(json.dumps(frame))
 
-    async def hear(self, fits: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
-        """The first frame that fits. Raises RehearsalFailed on an error frame or after 30 s."""
+    async def hear(
+        self, fits: Callable[[dict[str, Any]], bool], what: str, *, seconds: float = STEP_SECONDS
+    ) -> dict[str, Any]:
+        """The first frame that fits. Raises RehearsalFailed on an error frame or when its time is over."""
         try:
-            async with asyncio.timeout(STEP_SECONDS):
+            async with asyncio.timeout(seconds):
                 while True:
                     frame: dict[str, Any] = json.loads(await self._socket.recv())
                     if frame["type"] == "error":
@@ -139,13 +143,55 @@ class Party:
                     if fits(frame):
                         return frame
         except TimeoutError:
-            raise RehearsalFailed(f"{what}: nothing came within {STEP_SECONDS:.0f} s.") from None
+            raise RehearsalFailed(f"{what}: nothing came within {seconds:.0f} s.") from None
+
+
+class Hand(Protocol):
+    """How the agent acts. `by_people`: somebody real does, so that the time it takes says nothing."""
+
+    by_people: bool
+    patience_seconds: float
+
+    async def see(self) -> None: ...
+    async def claim(self) -> None: ...
+    async def reply(self) -> None: ...
+    async def resolve(self) -> None: ...
+    def is_reply(self, frame: dict[str, Any]) -> bool: ...
+
+
+@dataclass
+class AtDashboard:
+    """The rehearsal seat at Live Support, over its socket and posts."""
+
+    http: httpx.AsyncClient
+    agent: Party
+    conversation: str
+    by_people: bool = False
+    patience_seconds: float = STEP_SECONDS
+
+    async def see(self) -> None:
+        """The queue is what was heard already."""
+
+    async def claim(self) -> None:
+        await _post(self.http, f"/live/c/{self.conversation}/claim/")
+
+    async def reply(self) -> None:
+        await _write(self.agent, REPLY, conversation=self.conversation)
+
+    async def resolve(self) -> None:
+        await _post(self.http, f"/live/c/{self.conversation}/resolve/")
+
+    def is_reply(self, frame: dict[str, Any]) -> bool:
+        return bool(frame["type"] == "message" and frame["sender"] == "agent" and frame["kind"] == "text")
 
 
 class Rehearsal:
-    """One run; `steps` fills as it goes, and `tell` hears each as it happens."""
+    """One run; `steps` fills as it goes, `tell` hears each as it happens, and `ask` what people shall do."""
 
-    def __init__(self, stage: Stage, tell: Callable[[Step], None]) -> None:
+    def __init__(
+        self, stage: Stage, tell: Callable[[Step], None], ask: Callable[[str], None] = lambda words: None
+    ) -> None:
+        self._ask = ask
         self.stage = stage
         self.steps: list[Step] = []
         self._tell = tell
@@ -156,6 +202,8 @@ class Rehearsal:
         schema = str(tenant.schema_name)
         try:
             began = time.monotonic()
+            if self.stage.via == "slack":
+                await hop(schema, slack.begin, project.pk)
             cast = await hop(schema, prepare, project.pk, tenant.pk)
             self._note("content_ready", began)
             await self._play(cast)
@@ -164,11 +212,13 @@ class Rehearsal:
             problem = error.sentence if isinstance(error, RehearsalFailed) else f"The server did not answer: {error}"
             self._add(Step(missing, False, None, TARGETS_MS.get(missing), problem))
         finally:
+            await hop(schema, slack.end, project.pk)
             await hop(schema, dismiss)
         return len(self.steps) == len(STEP_NAMES) and all(step.ok for step in self.steps)
 
-    def _note(self, name: str, began: float) -> None:
-        self._add(Step(name, True, round((time.monotonic() - began) * 1000), TARGETS_MS.get(name)))
+    def _note(self, name: str, began: float, *, timed: bool = True) -> None:
+        took = round((time.monotonic() - began) * 1000)
+        self._add(Step(name, True, took if timed else None, TARGETS_MS.get(name)))
 
     def _add(self, step: Step) -> None:
         self.steps.append(step)
@@ -209,22 +259,43 @@ class Rehearsal:
         await visitor.say(type="hello", v=1, token=opened["token"], language=self.stage.language)
         await visitor.hear(lambda frame: frame["type"] == "state", "The visitor's hello")
 
-        await self._hop("answer_started", visitor, _is_answer, lambda: _write(visitor, question))
+        await self._hop("answer_started", _is_answer, lambda: _write(visitor, question), at=visitor)
         await visitor.hear(_is_whole_answer, "The whole answer")
+        hand = self._hand(http, agent, conversation)
         wanted = REQUESTS.get(self.stage.language, REQUESTS["en"])
-        await self._hop("in_queue", agent, _is_queued(conversation), lambda: _write(visitor, wanted))
-        base = f"/live/c/{conversation}"
-        await self._hop("claimed_seen", visitor, _is_event("joined"), lambda: _post(http, f"{base}/claim/"))
-        await self._hop("reply_seen", visitor, _is_reply, lambda: _write(agent, REPLY, conversation=conversation))
-        await self._hop("resolved", visitor, _is_event("resolved"), lambda: _post(http, f"{base}/resolve/"))
+        began = time.monotonic()
+        await _write(visitor, wanted)
+        await agent.hear(_is_queued(conversation), "in_queue")
+        await hand.see()
+        self._note("in_queue", began)
+        await self._hop("claimed_seen", _is_event("joined"), hand.claim, at=visitor, hand=hand)
+        await self._hop("reply_seen", hand.is_reply, hand.reply, at=visitor, hand=hand)
+        await self._hop("resolved", _is_event("resolved"), hand.resolve, at=visitor, hand=hand)
+
+    def _hand(self, http: httpx.AsyncClient, agent: Party, conversation: str) -> Hand:
+        if self.stage.via == "slack":
+            return slack.InSlack(str(self.stage.tenant.schema_name), conversation, self._ask)
+        return AtDashboard(http, agent, conversation)
 
     async def _hop(
-        self, name: str, hearer: Party, fits: Callable[[dict[str, Any]], bool], send: Callable[[], Awaitable[None]]
+        self,
+        name: str,
+        fits: Callable[[dict[str, Any]], bool],
+        send: Callable[[], Awaitable[None]],
+        *,
+        at: Party,
+        hand: Hand | None = None,
     ) -> None:
+        """One party sends, the other's socket (`at`) receives."""
         began = time.monotonic()
         sending = asyncio.ensure_future(send())
-        await hearer.hear(fits, name)
-        self._note(name, began)
+        try:
+            await at.hear(fits, name, seconds=hand.patience_seconds if hand else STEP_SECONDS)
+        except RehearsalFailed:
+            if sending.done():
+                sending.result()  # what was not sent cannot be heard: its own error says more
+            raise
+        self._note(name, began, timed=hand is None or not hand.by_people)
         await sending
 
 
@@ -259,10 +330,6 @@ def _is_queued(conversation: str) -> Callable[[dict[str, Any]], bool]:
 
 def _is_event(name: str) -> Callable[[dict[str, Any]], bool]:
     return lambda frame: frame["type"] == "message" and frame["event"] == name
-
-
-def _is_reply(frame: dict[str, Any]) -> bool:
-    return bool(frame["type"] == "message" and frame["sender"] == "agent" and frame["kind"] == "text")
 
 
 def as_json(steps: list[Step], ok: bool) -> str:

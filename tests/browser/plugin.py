@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from tests.browser.product import Product, start, stop
+from tests.fakes.slack_server import FakeSlack
 
 VARIABLE = "BROWSER_TEST_PRODUCT"
 HERE = Path(__file__).parent
-_started: list[Product] = []
+_started: list[tuple[Product, FakeSlack]] = []
 
 
 def _wanted(config: pytest.Config) -> bool:
@@ -34,19 +35,21 @@ def _wanted(config: pytest.Config) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     if _wanted(session.config):
-        product = start(Path(tempfile.mkdtemp(prefix="builtabot-product-")) / "data")
-        _started.append(product)
-        os.environ[VARIABLE] = json.dumps([product.port, str(product.folder), product.process_id])
+        slack = FakeSlack().start()
+        product = start(Path(tempfile.mkdtemp(prefix="builtabot-product-")) / "data", slack)
+        _started.append((product, slack))
+        os.environ[VARIABLE] = json.dumps([product.port, str(product.folder), product.process_id, product.slack_api])
 
 
 def pytest_sessionfinish() -> None:
     while _started:
-        product = _started.pop()
+        product, slack = _started.pop()
         stop(product)
+        slack.stop()
         shutil.rmtree(product.folder.parent, ignore_errors=True)
 
 
 def found() -> Product:
     """The product of this run."""
-    port, folder, process_id = json.loads(os.environ[VARIABLE])
-    return Product(port, Path(folder), process_id)
+    port, folder, process_id, slack_api = json.loads(os.environ[VARIABLE])
+    return Product(port, Path(folder), process_id, slack_api)

@@ -82,9 +82,10 @@ class Product:
 
     def manage(self, *command: str) -> subprocess.CompletedProcess[str]:
         """`manage.py <command>` as somebody at another terminal would run it."""
+        environment = _environment(self.folder, self.port, self.slack_api)
         return subprocess.run(
             [sys.executable, "manage.py", *command],
-            cwd=ROOT, env=_environment(self.folder, self.port, self.slack_api), capture_output=True, text=True, timeout=120,
+            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
     def errors(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -20,14 +21,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=f"acme.{settings.BASE_DOMAIN}", help="The tenant's domain, no port.")
         parser.add_argument("--project", default="", help="The project's key; needed when there are several.")
-        parser.add_argument("--via", default="dashboard", choices=["dashboard"], help="Where the agent answers.")
+        ways = ["dashboard", "slack"]
+        parser.add_argument("--via", default="dashboard", choices=ways, help="Where the agent answers.")
         parser.add_argument("--lang", default="en", choices=sorted(REQUESTS), help="The visitor's language.")
         parser.add_argument("--json", action="store_true", help="Print one JSON object instead of lines.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stage = self._stage(options["host"], options["project"], options["lang"])
+        stage = replace(self._stage(options["host"], options["project"], options["lang"]), via=options["via"])
         quiet = options["json"]
-        rehearsal = Rehearsal(stage, lambda step: None if quiet else self._print(step))
+        rehearsal = Rehearsal(stage, lambda step: None if quiet else self._print(step), ask=self.stderr.write)
         ok = asyncio.run(rehearsal.run())
         if quiet:
             self.stdout.write(as_json(rehearsal.steps, ok))
@@ -59,7 +61,8 @@ class Command(BaseCommand):
 
     def _print(self, step: Step) -> None:
         target = f"target {step.target_ms} ms" if step.target_ms else ""
-        shown = f"{step.ms} ms" if step.ok else "did not happen"
+        took = "seen" if step.ms is None else f"{step.ms} ms"
+        shown = took if step.ok else "did not happen"
         self.stdout.write(
             f"{'ok  ' if step.ok else 'FAIL'} {step.name:<16} {shown:>16}  {target}  {step.problem}".rstrip()
         )
