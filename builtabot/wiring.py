@@ -44,6 +44,8 @@ def _bind_events() -> None:
 
 def _bind_work() -> None:
     """Which task does what is due, who delivers what leaves, and who handles what comes in."""
+            chat.VisitorHeard: [on_chat.enqueue_mood],
+            chat.MoodNoted: [on_chat.nudge_desk],
     from livesupport.slack import delivery as slack
     from livesupport.slack import inbound as slack_inbound
     from livesupport.slack import listeners as on_slack

@@ -15,7 +15,7 @@ from chat.policies import get_conversation_for, get_seat
 from tenants.workspace.models import Seat
 
 Audience = Literal["visitor", "team"]
-TEAM_ONLY_DATA = frozenset({"reason", "handoff", "confidence"})
+TEAM_ONLY_DATA = frozenset({"reason", "handoff", "confidence", "triage"})
 MOST_ENTRIES = 200
 
 

@@ -22,8 +22,23 @@ class TurnQueued(Event):
 
 
 @dataclass(frozen=True)
+class VisitorHeard(Event):
+    """A visitor wrote something that no turn answers: people have it, or were just called."""
+
+    message_id: int
+
+
+@dataclass(frozen=True)
+class MoodNoted(Event):
+    """Texts of a conversation were judged while people have it."""
+
+    conversation_id: str
+
+
+@dataclass(frozen=True)
 class AnswerGiven(Event):
-    """The AI's reply was stored. `outcome` is `reply`, `unknown` or `handoff`; `confidence` 0..1."""
+    """The AI's reply was stored. `outcome` is `reply`, `unknown`, `handoff`, or `lead` where an address was asked
+    for; `confidence` 0..1."""
 
     turn_id: int
     conversation_id: str

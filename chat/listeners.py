@@ -6,6 +6,8 @@ from chat import events, tasks
 from tenants import push
 from tenants.schema import current_schema
 
+LOW = 9  # of 0 to 9, as the broker counts
+
 
 def nudge_sockets(event: events.MessagePosted) -> None:
     """The log grew: everyone who follows the conversation reads what is new; the desk hears of the rest."""
@@ -14,6 +16,16 @@ def nudge_sockets(event: events.MessagePosted) -> None:
     push.send(group, {"type": "log.grew", "conversation": event.conversation_id, "seq": event.seq})
     if event.for_team:
         push.send(push.desk_group(schema), {"type": "desk.news", "conversation": event.conversation_id})
+
+
+def enqueue_mood(event: events.VisitorHeard) -> None:
+    """Judge what the visitor wrote, after everything that somebody waits for; if this is lost, the next does it."""
+    tasks.note_moods.apply_async((current_schema(), event.message_id), priority=LOW)
+
+
+def nudge_desk(event: events.MoodNoted) -> None:
+    """The queue page shows how visitors feel."""
+    push.send(push.desk_group(current_schema()), {"type": "desk.news", "conversation": event.conversation_id})
 
 
 def enqueue_turn(event: events.TurnQueued) -> None:

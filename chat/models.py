@@ -154,6 +154,9 @@ class Message(models.Model):
     event = models.CharField(max_length=24, blank=True)
     data: Any = models.JSONField(default=dict, help_text="What the event or answer carries; see docs/protocol.md.")
     internal = models.BooleanField(default=False, help_text="Only the team sees it.")
+    mood = models.FloatField(
+        null=True, blank=True, help_text="How a visitor's text sounds, -1..1. Empty until it was judged."
+    )
     target = models.PositiveIntegerField(null=True, blank=True, help_text="The seq that this entry changes.")
     client_id = models.UUIDField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)

@@ -10,6 +10,12 @@ from zoneinfo import ZoneInfo
 from chat.models import Handoff
 from chat.ports import Promise
 
+_HANDED_OVER: dict[str, str] = {
+    Handoff.Trigger.FAILURE: "handed_over_failure",
+    Handoff.Trigger.MOOD: "handed_over_mood",
+    Handoff.Trigger.WEAK_EVIDENCE: "handed_over_weak_evidence",
+}
+
 
 @lru_cache(maxsize=1)
 def _all() -> dict[str, dict[str, str]]:
@@ -26,7 +32,12 @@ def sentence(key: str, language: str, **values: str) -> str:
 
 def handed_over(language: str, trigger: str) -> str:
     """What is said when people were called and somebody can come."""
-    return sentence("handed_over_failure" if trigger == Handoff.Trigger.FAILURE else "handed_over", language)
+    return sentence(_HANDED_OVER.get(trigger, "handed_over"), language)
+
+
+def contact(language: str, email: str) -> str:
+    """What is said where an answer by mail is better than one by the AI."""
+    return sentence("contact_known" if email else "contact", language, email=email)
 
 
 def standing(language: str, promise: Promise, email: str, timezone: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from chat import actions, turns
+from chat import actions, moods, turns
 from tenants.schema import TenantTask, current_schema
 
 
@@ -12,6 +12,12 @@ from tenants.schema import TenantTask, current_schema
 def run_turn(turn_id: int) -> None:
     """Answer one visitor message."""
     turns.run(turn_id)
+
+
+@shared_task(base=TenantTask, name="chat.note_moods")
+def note_moods(message_id: int) -> None:
+    """Judge what a visitor wrote to people, up to this message."""
+    moods.catch_up(message_id)
 
 
 @shared_task(base=TenantTask, name="chat.sweep_turns")

@@ -1,4 +1,5 @@
-"""Running a turn: retrieve, judge, answer piece by piece, and stop the moment somebody else has the word."""
+"""Running a turn: retrieve, judge, then call people, or answer piece by piece and stop the moment somebody else has
+the word."""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ from django.conf import settings
 
 from chat import actions
 from chat.actions.turns import Job
+from chat.judgement.decision import LEAD, Earlier, Facts, assess, score
+from chat.judgement.rules import Rules
 from chat.models import Handoff, Message
+from knowledge import embed
 from knowledge.answers import Model, Outcome, Question, Said, answer
 from knowledge.language import detect
 from knowledge.search import Evidence, search
@@ -23,7 +27,8 @@ from tenants.workspace.models import Project
 
 log = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.08
-JUDGEMENT_VERSION = "phrases-1"
+_ALIKE_EARLIER = 5  # so many earlier texts are compared, and none so long that embedding it again takes a while
+_ALIKE_CHARACTERS = 400
 
 
 def run(turn_id: int) -> None:
@@ -39,15 +44,60 @@ def run(turn_id: int) -> None:
 
 
 def _answer(job: Job) -> None:
-    evidence = search(job.project_id, job.text)
-    decision = {"version": JUDGEMENT_VERSION, "rule": None, "confidence": evidence.confidence}
+    project = Project.objects.get(pk=job.project_id)
+    vector = embed.embed_query(job.text)
+    evidence = search(job.project_id, job.text, vector=vector)
+    facts = facts_of(job, Rules.of(project), vector=vector, confidence=evidence.confidence)
+    decision = assess(facts)
     actions.note_evidence(
-        turn_id=job.turn_id, evidence=asdict(evidence), confidence=evidence.confidence, decision=decision
+        turn_id=job.turn_id,
+        evidence=asdict(evidence),
+        confidence=evidence.confidence,
+        decision=decision.record(facts),
     )
+    actions.note_moods(moods={**moods_of(job, facts), job.message_id: decision.mood})
+    language = detect(job.text) or job.language[:2]
+    if decision.trigger:
+        actions.hand_over_turn(
+            turn_id=job.turn_id, trigger=decision.trigger, reason=decision.reason, language=language
+        )
+    elif decision.rule == LEAD:
+        actions.ask_contact(turn_id=job.turn_id, kind=decision.scores["triage"], language=language)
+    else:
+        _speak(job, project, evidence)
+
+
+def facts_of(job: Job, rules: Rules, *, vector: embed.Vector, confidence: float) -> Facts:
+    """What judgement goes by. The visitor's last few texts are compared with this one: the same again is a sign."""
+    expected = (job.language,)
+    earlier = []
+    for place, one in enumerate(job.earlier):
+        near = place >= len(job.earlier) - _ALIKE_EARLIER and len(one.text) <= _ALIKE_CHARACTERS
+        alike = float(embed.embed_query(one.text) @ vector) if near else 0.0
+        mood = score(one.text, expected=expected).score if one.mood is None else one.mood
+        earlier.append(Earlier(one.text, mood, alike))
+    return Facts(
+        job.text,
+        tuple(earlier),
+        expected=expected,
+        confidence=confidence,
+        called=job.called,
+        contact_asked=job.contact_asked,
+        rules=rules,
+    )
+
+
+def moods_of(job: Job, facts: Facts) -> dict[int, float]:
+    """The moods of the visitor's earlier texts, by message id: turns that were overtaken left theirs unjudged."""
+    said = zip(job.earlier, facts.earlier, strict=True)
+    return {one.message_id: told.mood for one, told in said if told.mood is not None}
+
+
+def _speak(job: Job, project: Project, evidence: Evidence) -> None:
     stream = Stream(job)
     stream.typing(on=True)
     try:
-        outcome = stream.follow(answer(question_of(job, evidence)))
+        outcome = stream.follow(answer(question_of(job, project, evidence)))
     finally:
         stream.typing(on=False)
     if outcome is None:
@@ -61,9 +111,8 @@ def _answer(job: Job) -> None:
         actions.answer_turn(turn_id=job.turn_id, text=outcome.text, outcome=outcome.kind, citations=sources)
 
 
-def question_of(job: Job, evidence: Evidence) -> Question:
+def question_of(job: Job, project: Project, evidence: Evidence) -> Question:
     """What the answerer is asked: the visitor's words, in the language they are written in."""
-    project = Project.objects.get(pk=job.project_id)
     told = tuple(
         Said("visitor" if sender == Message.Sender.VISITOR else "business", text) for sender, text in job.history
     )

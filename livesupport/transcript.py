@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chat import delivery
+from chat.judgement.triage import KINDS
 from chat.models import Conversation, Message
 from chat.render import Source, plain, rich, web_address
 from tenants.workspace.models import Seat
@@ -117,7 +118,7 @@ def _lines(entry: Entry, change: Entry | None, view: _View) -> list[Line]:
     if entry["kind"] != "event":
         return [_said(entry, change, view)]
     event = _event(entry, view)
-    if entry["event"] in {"handed_over", "standing"} and entry["text"]:
+    if entry["event"] in {"handed_over", "standing", "contact_asked"} and entry["text"]:
         # One entry, two parties: the visitor reads the sentence, the team reads why.
         return [event, _said(entry, change, view)]
     return [event]
@@ -182,6 +183,7 @@ def _words(entry: Entry, own: bool) -> tuple[str, str, str]:
     return {
         "handed_over": ("ask", "Handed to the team", str(data.get("reason", ""))),
         "standing": ("clock", "Asked for a person; nobody is there", str(data.get("reason", ""))),
+        "contact_asked": ("mail", "To be answered by mail", KINDS.get(str(data.get("triage")), "")),
         "joined": ("", f"{who} joined{via}", ""),
         "left": ("out", f"{who} gave it back", "to the queue"),
         "handed_back": ("handback", f"{who} handed back", "the AI answers again"),

@@ -9,17 +9,20 @@ from django.utils import timezone
 
 from chat.actions.ownership import end_episode, open_handoff
 from chat.actions.turns import conversation_idle_minutes
+from chat.judgement.mood import running
 from chat.log import lock
 from chat.models import Conversation, Episode, Message
 from tenants import due
 
 
-def outcome_of(*, rating: int | None, standing: bool, last_outcome: str) -> str:
+def outcome_of(*, rating: int | None, standing: bool, last_outcome: str, upset: bool = False) -> str:
     """How an episode ended that only the AI answered: confirmed by a rating of 4 or 5; unresolved with a
-    standing request, a low rating, or a last answer that knew nothing; else assumed resolved."""
-    if standing or (rating is not None and rating <= 2) or last_outcome in ("unknown", "handoff", ""):
+    standing request, a low rating, a low mood, or a last answer that knew nothing; else assumed resolved."""
+    pleased = rating is not None and rating >= 4
+    cross = (upset and not pleased) or (rating is not None and rating <= 2)
+    if standing or cross or last_outcome in ("unknown", "handoff", ""):
         return Episode.Outcome.UNRESOLVED
-    return Episode.Outcome.AI_CONFIRMED if rating is not None and rating >= 4 else Episode.Outcome.AI_ASSUMED
+    return Episode.Outcome.AI_CONFIRMED if pleased else Episode.Outcome.AI_ASSUMED
 
 
 def end_idle_episodes() -> int:
@@ -36,6 +39,13 @@ def end_idle_episodes() -> int:
     return ended
 
 
+def _is_upset(episode: Episode, threshold: float) -> bool:
+    """Whether the visitor's mood stood below the threshold at the end."""
+    judged = Message.objects.filter(episode=episode, sender=Message.Sender.VISITOR, mood__isnull=False)
+    moods = list(judged.order_by("seq").values_list("mood", flat=True))
+    return bool(moods) and running([mood for mood in moods if mood is not None]).now < threshold
+
+
 def _end(conversation_id: object, episode_id: int, limit: object) -> int:
     with transaction.atomic():
         conversation = lock(str(conversation_id))
@@ -47,6 +57,7 @@ def _end(conversation_id: object, episode_id: int, limit: object) -> int:
             rating=episode.rating,
             standing=open_handoff(episode) is not None,
             last_outcome=str(answer.data.get("outcome", "")) if answer else "",
+            upset=_is_upset(episode, conversation.project.mood_threshold),
         )
         end_episode(conversation, outcome)
         return 1

@@ -13,8 +13,12 @@ from django.db import transaction
 from chat.actions.ownership import hand_over, open_handoff
 from chat.actions.turns import queue_turn
 from chat.errors import BadFrame, EmailInvalid, NotAllowed, NotHolder
-from chat.events import ContactLeft
+from chat.events import ContactLeft, VisitorHeard
+from chat.judgement.decision import keyword_reason
+from chat.judgement.lexicon import tokens
 from chat.judgement.request import Ask, find_ask
+from chat.judgement.rules import Rules
+from chat.judgement.topics import first_word
 from chat.log import SYSTEM, VISITOR, Author, Entry, append, clean_text, current_episode, lock
 from chat.models import Conversation, Episode, Handoff, Message
 from chat.policies import get_conversation_for, get_seat, may_talk
@@ -116,14 +120,26 @@ def note_first_reply(message: Message) -> None:
 
 
 def _react(conversation: Conversation, message: Message, ask: Ask | None) -> None:
-    if message.sender != Message.Sender.VISITOR or conversation.owner != Conversation.Owner.AI:
+    """A visitor's text calls people, or is answered, or goes to the people who have the conversation."""
+    if message.sender != Message.Sender.VISITOR:
         return
-    if ask is not None and conversation.project.request_enabled:
+    with_ai = conversation.owner == Conversation.Owner.AI and not _call_people(conversation, message, ask)
+    if not with_ai or queue_turn(conversation, message) is None:
+        publish(VisitorHeard(message.pk))
+
+
+def _call_people(conversation: Conversation, message: Message, ask: Ask | None) -> bool:
+    """Hand over at once if the text asks for a person, in words of any language or in one of the project's own."""
+    rules = Rules.of(conversation.project)
+    if ask is not None and rules.request_enabled:
         reason = "Wrote: “" + ask.words[:120] + "”"
         language = ask.language(conversation.language or conversation.project.language)
         hand_over(conversation, Handoff.Trigger.REQUEST, reason=reason, question=message.text, language=language)
-    else:
-        queue_turn(conversation, message)
+        return True
+    word = first_word(tokens(message.text), rules.person_words) if rules.person_words else None
+    if word is not None:
+        hand_over(conversation, Handoff.Trigger.KEYWORD, reason=keyword_reason(word), question=message.text)
+    return word is not None
 
 
 def request_human(*, conversation_id: UUID | str, client_id: UUID | None = None) -> Ack | None:
@@ -164,9 +180,17 @@ def leave_contact(*, conversation_id: UUID | str, email: str, name: str = "", cl
             entry = Entry(kind=Message.Kind.EVENT, event="contact_left", data=data, client_id=client_id)
             stored = append(conversation, VISITOR, entry)
             handoff = open_handoff(current_episode(conversation))
-            question = handoff.question if handoff else ""
+            question = handoff.question if handoff else _asked_about(conversation)
             publish(ContactLeft(str(conversation.pk), visitor.name, address, question))
     return Ack.of(stored)
+
+
+def _asked_about(conversation: Conversation) -> str:
+    """The visitor's words after which an address was asked for, if it was."""
+    asked = conversation.messages.filter(event="contact_asked").order_by("-seq").first()
+    texts = conversation.messages.filter(sender=Message.Sender.VISITOR, kind=Message.Kind.TEXT)
+    before = texts.filter(seq__lt=asked.seq).order_by("-seq").first() if asked else None
+    return before.text if before else ""
 
 
 def rate_episode(*, conversation_id: UUID | str, score: int, comment: str = "", client_id: UUID | None = None) -> Ack:

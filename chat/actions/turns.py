@@ -10,9 +10,9 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from chat import quota
+from chat import ports, quota, sentences
 from chat.actions.ownership import hand_over
-from chat.events import AnswerGiven, TurnQueued
+from chat.events import AnswerGiven, ContactLeft, MoodNoted, TurnQueued
 from chat.log import AI, Entry, append, lock
 from chat.models import Conversation, Handoff, Message, Turn
 from tenants import due
@@ -20,19 +20,37 @@ from tenants.events import publish
 
 LEASE = timedelta(seconds=30)
 MOST_ATTEMPTS = 3
+MOST_REMEMBERED = 12
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A visitor's text, and its mood in -1..1 if it was judged."""
+
+    message_id: int
+    text: str
+    mood: float | None
 
 
 @dataclass(frozen=True)
 class Job:
-    """A turn that this worker holds, as plain data. `history` is the episode so far: (sender, text), oldest first."""
+    """A turn that this worker holds, as plain data. `history` is the episode so far: (sender, text), oldest first.
+
+    `earlier` are the visitor's own texts of it, since the AI last got the word. `called`: people were called and
+    nobody can come now. `contact_asked`: an address was asked for, or left, in this episode.
+    """
 
     turn_id: int
+    message_id: int
     conversation_id: str
     epoch: int
     project_id: int
     text: str
     language: str
     history: tuple[tuple[str, str], ...]
+    earlier: tuple[Heard, ...] = ()
+    called: bool = False
+    contact_asked: bool = False
 
 
 def queue_turn(conversation: Conversation, message: Message) -> Turn | None:
@@ -74,21 +92,29 @@ def begin_turn(*, turn_id: int) -> Job | None:
     if turn.attempts > MOST_ATTEMPTS:
         fail_turn(turn_id=turn_id, reason="The answer did not come, three times")
         return None
-    earlier = Message.objects.filter(
-        conversation=conversation,
-        episode=turn.message.episode_id,
-        kind=Message.Kind.TEXT,
-        seq__lt=turn.message.seq,
-    ).order_by("-seq")[:12]
-    history = tuple((one.sender, one.text) for one in reversed(earlier))
+    return _job(turn)
+
+
+def _job(turn: Turn) -> Job:
+    conversation, episode = turn.conversation, turn.message.episode
+    before = Message.objects.filter(conversation=conversation, episode=episode, seq__lt=turn.message.seq)
+    texts = before.filter(kind=Message.Kind.TEXT).order_by("-seq")
+    returned = before.filter(event="handed_back").order_by("-seq").values_list("seq", flat=True).first() or 0
+    own = texts.filter(sender=Message.Sender.VISITOR, seq__gt=returned)[:MOST_REMEMBERED]
+    standing = Handoff.objects.filter(episode=episode, state=Handoff.State.STANDING).exists()
+    promise = ports.reachability(conversation.project, timezone.now(), conversation.is_test) if standing else None
     return Job(
         turn_id=turn.pk,
+        message_id=turn.message_id,
         conversation_id=str(conversation.pk),
         epoch=turn.epoch,
         project_id=conversation.project_id,
         text=turn.message.text,
         language=conversation.language or conversation.project.language,
-        history=history,
+        history=tuple((one.sender, one.text) for one in reversed(texts[:MOST_REMEMBERED])),
+        earlier=tuple(Heard(one.pk, one.text, one.mood) for one in reversed(own)),
+        called=promise is not None and not promise.reachable,
+        contact_asked=before.filter(event__in=["contact_asked", "contact_left"]).exists(),
     )
 
 
@@ -110,6 +136,17 @@ def keep_turn(*, turn_id: int, first_words: bool = False) -> bool:
 def note_evidence(*, turn_id: int, evidence: dict[str, Any], confidence: float, decision: dict[str, Any]) -> None:
     """Keep what retrieval found and what judgement said, before a word is spoken."""
     Turn.objects.filter(pk=turn_id).update(evidence=evidence, confidence=confidence, decision=decision)
+
+
+def note_moods(*, moods: dict[int, float]) -> None:
+    """Keep how visitors' texts sound, by message id; what was judged before stays."""
+    with transaction.atomic():
+        fresh = Message.objects.filter(pk__in=moods, sender=Message.Sender.VISITOR, mood__isnull=True)
+        noted = {message.conversation_id for message in fresh}
+        for message_id, mood in moods.items():
+            fresh.filter(pk=message_id).update(mood=mood)
+        for conversation_id in noted:
+            publish(MoodNoted(str(conversation_id)))
 
 
 def drop_turn(*, turn_id: int) -> None:
@@ -146,7 +183,28 @@ def answer_turn(*, turn_id: int, text: str, outcome: str, citations: list[dict[s
     return message
 
 
-def hand_over_turn(*, turn_id: int, trigger: str, reason: str) -> Message | None:
+def ask_contact(*, turn_id: int, kind: str, language: str = "") -> Message | None:
+    """The turn ends with the offer to be written to, instead of an answer; `kind` is that of the triage. With an
+    address known already it becomes a lead at once. None when somebody else has the word by now."""
+    with transaction.atomic():
+        held = _locked_turn(turn_id)
+        if held is None:
+            drop_turn(turn_id=turn_id)
+            return None
+        conversation, turn = held
+        visitor = conversation.visitor
+        text = sentences.contact(language or conversation.language or conversation.project.language, visitor.email)
+        data = {"ask_email": not visitor.email, "triage": kind}
+        entry = Entry(text=text, kind=Message.Kind.EVENT, event="contact_asked", data=data)
+        message = append(conversation, AI, entry, episode=turn.message.episode)
+        _finish(turn, Turn.State.DONE)
+        if visitor.email:
+            publish(ContactLeft(str(conversation.pk), visitor.name, visitor.email, turn.message.text))
+        due.note("episodes", timezone.now() + timedelta(minutes=conversation_idle_minutes()))
+    return message
+
+
+def hand_over_turn(*, turn_id: int, trigger: str, reason: str, language: str = "") -> Message | None:
     """The turn ends with people instead of an answer."""
     with transaction.atomic():
         held = _locked_turn(turn_id)
@@ -156,7 +214,10 @@ def hand_over_turn(*, turn_id: int, trigger: str, reason: str) -> Message | None
         conversation, turn = held
         _finish(turn, Turn.State.FAILED if trigger == Handoff.Trigger.FAILURE else Turn.State.DONE)
         evidence = dict(turn.evidence)
-        message = hand_over(conversation, trigger, reason=reason, question=turn.message.text, evidence=evidence)
+        question = turn.message.text
+        message = hand_over(
+            conversation, trigger, reason=reason, question=question, evidence=evidence, language=language
+        )
         _publish_answer(turn, message, "handoff", conversation.is_test)
     return message
 

@@ -48,7 +48,8 @@ class Facts:
 
     `earlier` is oldest first, since the AI last took over. `expected` names languages that the visitor is known
     to use. `confidence` is the evidence's in 0..1, None where nothing was searched. `called`: people were called
-    already and nobody can come now, so only an explicit wish calls them again.
+    already and nobody can come now, so only an explicit wish calls them again. `contact_asked`: an address was asked
+    for already, so no message of the episode asks for it again.
     """
 
     text: str
@@ -56,6 +57,7 @@ class Facts:
     expected: tuple[str, ...] = ()
     confidence: float | None = None
     called: bool = False
+    contact_asked: bool = False
     rules: Rules = field(default_factory=Rules)
 
 
@@ -82,6 +84,7 @@ class Decision:
         """The decision with all that it came from, as it is stored with the turn; the text is the message's."""
         before = [{"mood": one.mood, "alike": round(one.alike, 3)} for one in facts.earlier]
         inputs = {"earlier": before, "confidence": facts.confidence, "called": facts.called}
+        inputs["contact_asked"] = facts.contact_asked
         return {
             "rule": self.rule or None,
             "trigger": self.trigger or None,
@@ -128,7 +131,7 @@ def assess(facts: Facts) -> Decision:
     seen = _look(facts)
     rule, reason = (
         _asked(seen, facts.rules)
-        or (None if facts.called else _upset(seen, facts) or _weak(seen, facts) or _lead(seen, facts.rules))
+        or (None if facts.called else _upset(seen, facts) or _weak(seen, facts) or _lead(seen, facts))
         or ("", "")
     )
     return Decision(rule, reason, _scores(seen, facts), version())
@@ -218,5 +221,7 @@ def _weak(seen: _Seen, facts: Facts) -> tuple[str, str] | None:
     return WEAK_EVIDENCE, f"{seen.topics[0].label}, evidence {facts.confidence:.2f} < {needed:.2f}"
 
 
-def _lead(seen: _Seen, rules: Rules) -> tuple[str, str] | None:
-    return (LEAD, KINDS[seen.kind]) if seen.kind and seen.kind in rules.leads else None
+def _lead(seen: _Seen, facts: Facts) -> tuple[str, str] | None:
+    if seen.kind is None or seen.kind not in facts.rules.leads or facts.contact_asked:
+        return None
+    return LEAD, KINDS[seen.kind]

@@ -43,7 +43,7 @@ _LOUD = 1.3  # what runs of ! and ? make of a feeling that is there
 _LOUD_ALONE = -0.08
 SAME_QUESTION = 0.92  # cosine; of paraphrases of one question 62% reach it, of two questions of one site 0.3%
 _FEWEST_WORDS = 3  # shorter messages are alike without being the same question
-RECENT = 0.5  # each earlier message counts half as much as the one after it
+RECENT = 0.35  # what an earlier message counts, of the one after it
 REMEMBERED = 6
 
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -88,7 +88,8 @@ def mood_of(text: str, reading: Reading, *, languages: frozenset[str], alike: Se
         signals["shouting"] = 1
     elif (emphasised := _emphasised(text, reading)) > 0:
         signals["emphasis"] = emphasised
-    if len(reading.tokens) >= _FEWEST_WORDS and any(one >= SAME_QUESTION for one in alike):
+    asks = len(reading.tokens) >= _FEWEST_WORDS and "said it did not help" not in signals
+    if asks and any(one >= SAME_QUESTION for one in alike):
         signals["asked the same again"] = 1
     for name, pattern in (("angry emoji", _ANGRY), ("happy emoji", _HAPPY)):
         if found := len(pattern.findall(text)):

@@ -79,7 +79,7 @@ export function dayLine(when) {
 export function eventNode(entry, business) {
   const { data = {}, at } = entry, name = data.name ?? "", score = data.score;
   switch (entry.event) {
-    case "handed_over": case "standing": return machineBubble(entry, business);
+    case "handed_over": case "standing": case "contact_asked": return machineBubble(entry, business);
     case "joined": return eventLine({ mark: face(data.initials || initialsOf(name), "av-s"), bold: t("joined", { name }), at, key: true });
     case "left": return eventLine({ mark: icon("ci"), bold: t("left", { name }), at, key: true });
     case "handed_back": return eventLine({ mark: icon("sq"), bold: t("handed_back", { name }), at, key: true });

@@ -11,7 +11,7 @@ import { t } from "./strings.js";
 /** @typedef {{ entry: Entry, node: HTMLElement | null }} Shown */
 
 const GROUP_MS = 3 * 60_000;
-const VOICES = new Set(["handed_over", "standing"]);
+const VOICES = new Set(["handed_over", "standing", "contact_asked"]);
 
 /** Whether somebody said or sent it; the rest are events. @param {Entry} entry */
 const isBubble = (entry) => entry.kind === "text" || entry.kind === "file";
@@ -92,7 +92,7 @@ export class Log {
 
   /** What the entry asks of the visitor. @param {Entry} entry */
   offer(entry) {
-    if (entry.event === "standing" && entry.data?.ask_email) this.askEmail();
+    if ((entry.event === "standing" || entry.event === "contact_asked") && entry.data?.ask_email) this.askEmail();
     else if (entry.event === "resolved" && entry.data?.ask_rating) {
       this.rating = el("li", {}, ratingCard(entry.data.name ?? "", this.asks.rate));
       this.list.append(this.rating);

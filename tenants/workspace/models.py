@@ -62,6 +62,15 @@ class Project(models.Model):
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
         help_text="From 0 to 1. An answer below this confidence counts as weak.",
     )
+    keywords: Any = models.JSONField(
+        default=list, blank=True, help_text="Words of your business: [{word, kind: person | critical}]."
+    )
+    topics: Any = models.JSONField(
+        default=list, blank=True, help_text="Critical topics of your own: [{name, keywords: [...]}]."
+    )
+    triage: Any = models.JSONField(
+        default=dict, blank=True, help_text="What becomes of messages that are no support: {kind: answer | lead}."
+    )
     claim_target_seconds = models.PositiveIntegerField(default=30, help_text="How soon a handoff should be claimed.")
     handoffs_to = models.CharField(
         max_length=9,

@@ -53,8 +53,17 @@ def waiting_run(cast: Cast) -> int:
     return CrawlRun.objects.create(source=source).pk
 
 
+def unheard_message(cast: Cast) -> int:
+    """A visitor's text that was not judged yet."""
+    return Message.objects.get(conversation=cast.thread.conversation_id, seq=1).pk
+
+
 # Parameter -> makes a row for the task to work on, and gives its id.
-WORK: dict[str, Callable[[Cast], int]] = {"turn_id": waiting_turn, "run_id": waiting_run}
+WORK: dict[str, Callable[[Cast], int]] = {
+    "turn_id": waiting_turn,
+    "run_id": waiting_run,
+    "message_id": unheard_message,
+}
 
 
 def parameter_of(task: Task) -> str:
