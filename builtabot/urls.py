@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import include, path
 
+from insights.rehearsal import rehearsal
 from insights.setup import setup
 from tenants.workspace.admin import workspace_site
 
@@ -22,5 +23,6 @@ urlpatterns = [
     path("live/", include("livesupport.urls")),
     path("insights/", include("insights.urls")),
     path("setup/", setup, name="setup"),
+    path("setup/rehearsal/", rehearsal, name="setup_rehearsal"),
     path("admin/", workspace_site.urls),
 ]

@@ -18,6 +18,7 @@ def _bind_events() -> None:
     from insights import listeners as on_insights
     from knowledge import events as knowledge
     from knowledge import listeners as on_knowledge
+    from livesupport import events as livesupport
     from livesupport import listeners as on_live
     from livesupport.slack import listeners as on_slack
     from tenants import events
@@ -36,6 +37,7 @@ def _bind_events() -> None:
             chat.MessagePosted: [on_chat.nudge_sockets],
             chat.TurnQueued: [on_chat.enqueue_turn],
             knowledge.CrawlQueued: [on_knowledge.enqueue_crawl],
+            livesupport.RehearsalStarted: [on_live.enqueue_rehearsal],
             events.ExternalEventKept: [on_tenants.enqueue_external],
             events.OutboxPosted: [on_workspace.enqueue_delivery],
         },
@@ -44,8 +46,6 @@ def _bind_events() -> None:
 
 def _bind_work() -> None:
     """Which task does what is due, who delivers what leaves, and who handles what comes in."""
-            chat.VisitorHeard: [on_chat.enqueue_mood],
-            chat.MoodNoted: [on_chat.nudge_desk],
     from livesupport.slack import delivery as slack
     from livesupport.slack import inbound as slack_inbound
     from livesupport.slack import listeners as on_slack

@@ -17,12 +17,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from chat.models import Conversation, Handoff, Visitor
+from insights.rehearsal import rows_of
 from knowledge import answers
 from knowledge.answers.question import Outcome, Question
 from knowledge.models import CrawlRun, Document, Source
 from knowledge.policies import OPEN
 from knowledge.search import search
 from livesupport.availability import is_open, seats_there, stretches_of, zone_of
+from livesupport.models import RehearsalRun
+from livesupport.policies import may_rehearse
+from livesupport.rehearsal_runs import newest_rehearsal
 from tenants.access import SeatRequest, seat_required
 from tenants.hosts import parse_host, tenant_url
 from tenants.workspace.models import Project, Seat
@@ -91,7 +95,8 @@ class Hop:
 @never_cache
 @seat_required()
 def setup(request: SeatRequest) -> HttpResponse:
-    """`?project=` a key; `?part=steps` and `?part=answer&ask=...` give the page's two live parts alone."""
+    """`?project=` a key, `?open=` a step's; `?part=steps` and `?part=answer&ask=...` give the page's two live parts
+    alone."""
     mine = _projects_of(request.seat)
     project = next((each for each in mine if each.key == request.GET.get("project")), mine[0] if mine else None)
     context: dict[str, Any] = {
@@ -99,6 +104,7 @@ def setup(request: SeatRequest) -> HttpResponse:
         "projects": mine,
         "project": project,
         "may_configure": may_configure(request.seat),
+        "may_rehearse": may_rehearse(request.seat),
     }
     if project is None:
         return render(request, "insights/setup_empty.html", context)
@@ -124,6 +130,7 @@ def _steps(project: Project, request: SeatRequest) -> dict[str, Any]:
         "done": done,
         "share": round(100 * done / len(steps)),
         "first_open": first_open,
+        "opened": request.GET.get("open", first_open),
         "ask_link": "?" + urlencode({"project": project.key, "part": "answer"}),
         "steps_link": "?" + urlencode({"project": project.key, "part": "steps"}),
         "project_link": reverse("admin:workspace_project_change", args=[project.pk]),
@@ -201,19 +208,30 @@ def _embed(project: Project, host: str) -> Step:
 
 
 def _test(project: Project) -> Step:
-    """Done once a person claimed and resolved a handoff: a rehearsal's, or a real one. The newest is shown."""
+    """Done once a person claimed and resolved a handoff, a rehearsal's or a real one, and no newer rehearsal
+    stopped on its way. The newest of each is shown."""
     handoffs = Handoff.objects.filter(conversation__project=project).select_related("conversation")
     resolved = handoffs.filter(state=Handoff.State.RESOLVED, claimed_at__isnull=False).order_by("-resolved_at").first()
     newest = handoffs.order_by("-requested_at").first()
-    facts: dict[str, Any] = {}
+    run = newest_rehearsal(project)
+    facts: dict[str, Any] = {"run": run, "rows": rows_of(run)}
     if newest:
-        facts = {"hops": _hops(newest, project), "newest": newest, "is_test": newest.conversation.is_test}
+        facts |= {"hops": _hops(newest, project), "newest": newest, "is_test": newest.conversation.is_test}
+    if run and run.is_running:
+        return Step("test", "See one handoff work", "A test is under way", resolved is not None, facts)
+    if run and run.ok is False and not _is_since(resolved, run):
+        return Step("test", "See one handoff work", f"The last test stopped: {run.error}", False, facts)
     if resolved:
         who = "A test" if resolved.conversation.is_test else "A visitor"
         fact = f"{who} went all the way, answered by {resolved.claimed_name or 'a person'}"
     else:
         fact = "One is on its way" if newest else "Ask for a human yourself, then answer"
     return Step("test", "See one handoff work", fact, resolved is not None, facts)
+
+
+def _is_since(resolved: Handoff | None, run: RehearsalRun) -> bool:
+    """Whether a handoff went all the way after the run began."""
+    return resolved is not None and resolved.resolved_at is not None and resolved.resolved_at > run.started_at
 
 
 def _hops(handoff: Handoff, project: Project) -> list[Hop]:

@@ -1,14 +1,17 @@
-"""What Live Support does when it hears of something. All of these run in the publishing transaction and only
-write rows; `builtabot/wiring.py` says who hears what."""
+"""What Live Support does when it hears of something. All but the nudge at the end run in the publishing
+transaction and only write rows; `builtabot/wiring.py` says who hears what."""
 
 from __future__ import annotations
 
+from celery import current_app
 from django.utils import timezone
 
 from chat.events import ContactLeft, HandoffRequested, SeatSeen
 from livesupport.actions import keep_lead, note_seen
+from livesupport.events import RehearsalStarted
 from livesupport.waiting import LOOK_EVERY
 from tenants import due
+from tenants.schema import current_schema
 
 WAITING = "waiting"
 
@@ -29,3 +32,8 @@ def on_handoff_requested(event: HandoffRequested) -> None:
     """Somebody waits: look again soon, so that no conversation rots in a queue that nobody watches."""
     if event.reachable:
         due.note(WAITING, timezone.now() + LOOK_EVERY)
+
+
+def enqueue_rehearsal(event: RehearsalStarted) -> None:
+    """Wake a worker to play it. By name: the tasks read this module."""
+    current_app.send_task("livesupport.rehearse", (current_schema(), event.rehearsal_id))

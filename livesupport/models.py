@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils import timezone
 
@@ -153,3 +155,56 @@ class SlackPerson(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RehearsalRun(models.Model):
+    """A test escalation that somebody started from the checklist. `steps` is what happened so far, in order:
+    [{name, ok, ms, target_ms, problem?}]; `error` is the sentence that says why it is not whole."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        PASSED = "passed", "Every step happened"
+        FAILED = "failed", "Stopped"
+
+    MOVES: dict[str, frozenset[str]] = {
+        State.RUNNING: frozenset({State.PASSED, State.FAILED}),
+        State.PASSED: frozenset(),
+        State.FAILED: frozenset(),
+    }
+    SILENT_SECONDS = 120  # longer than the longest step: whoever plays it is gone
+
+    project = models.ForeignKey("workspace.Project", on_delete=models.CASCADE, related_name="rehearsals")
+    state = models.CharField(max_length=7, choices=State.choices, default=State.RUNNING)
+    started_by = models.CharField(max_length=120)
+    started_at = models.DateTimeField(default=timezone.now)
+    taken_at = models.DateTimeField(null=True, blank=True, help_text="When a worker began to play it.")
+    beat_at = models.DateTimeField(default=timezone.now)
+    steps: Any = models.JSONField(default=list)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            # There is one rehearsal seat in a tenant: two players would take it from each other.
+            models.UniqueConstraint(
+                fields=["state"], condition=models.Q(state="running"), name="one_rehearsal_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="running", ended_at__isnull=True)
+                | (~models.Q(state="running") & models.Q(ended_at__isnull=False)),
+                name="a_rehearsal_that_is_over_has_an_end",
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "-started_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.get_state_display()} ({self.project})"
+
+    @property
+    def is_running(self) -> bool:
+        return self.state == self.State.RUNNING
+
+    @property
+    def ok(self) -> bool | None:
+        """Whether every step happened; None while that is open."""
+        return None if self.is_running else self.state == self.State.PASSED

@@ -19,6 +19,11 @@ def may_be_available(seat: Seat) -> bool:
     return may_talk(seat)
 
 
+def may_rehearse(seat: Seat) -> bool:
+    """Whether the seat may start a test escalation: whoever may answer the real ones."""
+    return may_talk(seat) and not seat.is_rehearsal
+
+
 def visible_leads(seat: Seat) -> LeadQuerySet:
     """The leads of the conversations a seat may see."""
     return Lead.objects.filter(conversation__in=visible_conversations(seat))

@@ -17,9 +17,11 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import httpx
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
 from websockets.typing import Origin
 
 from chat.actions import rehearsal_pass
@@ -74,6 +76,14 @@ class Stage:
     secure: bool
     language: str
     via: str = "dashboard"
+
+
+def stage_at(tenant: Tenant, project: Project, *, host: str, language: str) -> Stage:
+    """The stage at one of a tenant's host names. `*.localhost` is known to browsers alone, so there the server is
+    called by its address."""
+    port = "" if settings.PORT in (80, 443) else f":{settings.PORT}"
+    connect_to = f"127.0.0.1:{settings.PORT}" if settings.BASE_DOMAIN == "localhost" else host + port
+    return Stage(tenant, project, host + port, connect_to, settings.SITE_SCHEME == "https", language)
 
 
 @dataclass(frozen=True)
@@ -207,7 +217,7 @@ class Rehearsal:
             cast = await hop(schema, prepare, project.pk, tenant.pk)
             self._note("content_ready", began)
             await self._play(cast)
-        except (RehearsalFailed, OSError, httpx.HTTPError) as error:
+        except (RehearsalFailed, OSError, httpx.HTTPError, WebSocketException) as error:
             missing = STEP_NAMES[len(self.steps)]
             problem = error.sentence if isinstance(error, RehearsalFailed) else f"The server did not answer: {error}"
             self._add(Step(missing, False, None, TARGETS_MS.get(missing), problem))

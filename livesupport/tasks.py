@@ -1,4 +1,4 @@
-"""The watch over the queue. Bound to the kind `waiting` of `Due` by the composition root."""
+"""Live Support's work: the watch over the queue (bound to the kind `waiting` of `Due`), and rehearsals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from livesupport.actions import give_up_waiting
 from livesupport.listeners import WAITING
+from livesupport.rehearsal_runs import play_rehearsal
 from livesupport.waiting import LOOK_EVERY
 from tenants import due
 from tenants.schema import TenantTask
@@ -17,3 +18,9 @@ def watch_waiting() -> None:
     """Give up on handoffs nobody takes; come back while any still wait."""
     if give_up_waiting():
         due.note(WAITING, timezone.now() + LOOK_EVERY)
+
+
+@shared_task(base=TenantTask, name="livesupport.rehearse")
+def rehearse(rehearsal_id: int) -> None:
+    """Play one test escalation against the running server; needs a second thread of its queue for the answer."""
+    play_rehearsal(rehearsal_id=rehearsal_id)

@@ -8,9 +8,11 @@ from uuid import uuid4
 
 import pytest
 from celery import Task, current_app
+from django.utils import timezone
 
 from chat.models import Conversation, Message, Turn
 from knowledge.models import CrawlRun, Source
+from livesupport.models import RehearsalRun
 from tenants.errors import SchemaMissing
 from tenants.schema import PUBLIC, TenantTask, current_schema
 from tests.cast import Cast
@@ -53,16 +55,18 @@ def waiting_run(cast: Cast) -> int:
     return CrawlRun.objects.create(source=source).pk
 
 
-def unheard_message(cast: Cast) -> int:
-    """A visitor's text that was not judged yet."""
-    return Message.objects.get(conversation=cast.thread.conversation_id, seq=1).pk
+def waiting_rehearsal(cast: Cast) -> int:
+    """A test escalation that stops at once: the tenant has no page that is long enough to ask about. One runs at
+    a time, so whatever an earlier test left is over."""
+    RehearsalRun.objects.filter(state="running").update(state="failed", ended_at=timezone.now())
+    return RehearsalRun.objects.create(project_id=cast.project_id, started_by=cast.marker).pk
 
 
 # Parameter -> makes a row for the task to work on, and gives its id.
 WORK: dict[str, Callable[[Cast], int]] = {
     "turn_id": waiting_turn,
     "run_id": waiting_run,
-    "message_id": unheard_message,
+    "rehearsal_id": waiting_rehearsal,
 }
 
 

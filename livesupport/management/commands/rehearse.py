@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from livesupport.rehearsal import REQUESTS, Rehearsal, Stage, Step, as_json
+from livesupport.rehearsal import REQUESTS, Rehearsal, Stage, Step, as_json, stage_at
 from tenants.models import Domain
 from tenants.schema import run_in
 from tenants.workspace.models import Project
@@ -43,10 +43,7 @@ class Command(BaseCommand):
         if domain is None or domain.tenant.schema_name == "public":
             raise CommandError(f"No tenant lives at {host}.")
         project = run_in(domain.tenant.schema_name, self._project, host, project_key)
-        local = settings.BASE_DOMAIN == "localhost"
-        port = "" if settings.PORT in (80, 443) else f":{settings.PORT}"
-        connect_to = f"127.0.0.1:{settings.PORT}" if local else host + port
-        return Stage(domain.tenant, project, host + port, connect_to, settings.SITE_SCHEME == "https", language)
+        return stage_at(domain.tenant, project, host=host, language=language)
 
     def _project(self, host: str, key: str) -> Project:
         projects = list(Project.objects.order_by("pk"))
