@@ -37,6 +37,6 @@ def is_told(message: Message, *, handoff_state: str) -> bool:
     open, and what happens to it. Not what was written in the thread, and no private note."""
     if message.kind == Message.Kind.EVENT:
         return message.event in TOLD_EVENTS
-    if message.kind != Message.Kind.TEXT or handoff_state not in OPEN:
+    if message.kind not in (Message.Kind.TEXT, Message.Kind.FILE) or handoff_state not in OPEN:
         return False
     return bool(message.data.get("via") != "slack")
