@@ -37,6 +37,8 @@ def _bind_events() -> None:
             chat.MessagePosted: [on_chat.nudge_sockets],
             chat.TurnQueued: [on_chat.enqueue_turn],
             knowledge.CrawlQueued: [on_knowledge.enqueue_crawl],
+            chat.VisitorHeard: [on_chat.enqueue_mood],
+            chat.MoodNoted: [on_chat.nudge_desk],
             livesupport.RehearsalStarted: [on_live.enqueue_rehearsal],
             events.ExternalEventKept: [on_tenants.enqueue_external],
             events.OutboxPosted: [on_workspace.enqueue_delivery],

@@ -62,11 +62,17 @@ def waiting_rehearsal(cast: Cast) -> int:
     return RehearsalRun.objects.create(project_id=cast.project_id, started_by=cast.marker).pk
 
 
+def unheard_message(cast: Cast) -> int:
+    """A visitor's text that was not judged yet."""
+    return Message.objects.get(conversation=cast.thread.conversation_id, seq=1).pk
+
+
 # Parameter -> makes a row for the task to work on, and gives its id.
 WORK: dict[str, Callable[[Cast], int]] = {
     "turn_id": waiting_turn,
     "run_id": waiting_run,
     "rehearsal_id": waiting_rehearsal,
+    "message_id": unheard_message,
 }
 
 
