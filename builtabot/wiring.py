@@ -18,8 +18,8 @@ def _bind_events() -> None:
     from insights import listeners as on_insights
     from knowledge import events as knowledge
     from knowledge import listeners as on_knowledge
-    from livesupport import events as livesupport
     from livesupport import listeners as on_live
+    from livesupport import notify
     from livesupport.slack import listeners as on_slack
     from tenants import events
     from tenants import listeners as on_tenants
@@ -29,17 +29,19 @@ def _bind_events() -> None:
         within={  # in the same transaction: they only insert rows
             chat.AnswerGiven: [on_insights.note_gap],
             chat.SeatSeen: [on_live.on_seat_seen],
-            chat.ContactLeft: [on_live.on_contact_left],
-            chat.HandoffRequested: [on_live.on_handoff_requested, on_slack.on_handoff_requested],
+            chat.ContactLeft: [on_live.on_contact_left, notify.on_contact_left],
+            chat.HandoffRequested: [
+                on_live.on_handoff_requested,
+                on_slack.on_handoff_requested,
+                notify.on_handoff_requested,
+            ],
+            chat.HandoffStanding: [notify.on_handoff_standing],
             chat.MessagePosted: [on_slack.on_message_posted],
         },
         after={  # once committed: nudges; losing one loses nothing
             chat.MessagePosted: [on_chat.nudge_sockets],
             chat.TurnQueued: [on_chat.enqueue_turn],
             knowledge.CrawlQueued: [on_knowledge.enqueue_crawl],
-            chat.VisitorHeard: [on_chat.enqueue_mood],
-            chat.MoodNoted: [on_chat.nudge_desk],
-            livesupport.RehearsalStarted: [on_live.enqueue_rehearsal],
             events.ExternalEventKept: [on_tenants.enqueue_external],
             events.OutboxPosted: [on_workspace.enqueue_delivery],
         },
@@ -48,6 +50,7 @@ def _bind_events() -> None:
 
 def _bind_work() -> None:
     """Which task does what is due, who delivers what leaves, and who handles what comes in."""
+    from livesupport import notify
     from livesupport.slack import delivery as slack
     from livesupport.slack import inbound as slack_inbound
     from livesupport.slack import listeners as on_slack
@@ -77,7 +80,13 @@ def _bind_work() -> None:
         }
     )
     external.bind({slack_inbound.KIND: slack_inbound.handle})
-    mail.bind({invitations.LETTER: invitations.compose, plan_letter.LETTER: plan_letter.compose})
+    mail.bind(
+        {
+            invitations.LETTER: invitations.compose,
+            plan_letter.LETTER: plan_letter.compose,
+            notify.LETTER: notify.compose,
+        }
+    )
 
 
 def _bind_answers() -> None:

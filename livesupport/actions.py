@@ -27,8 +27,9 @@ from chat.policies import get_conversation_for, may_claim
 from livesupport.availability import is_watched
 from livesupport.errors import UnknownState
 from livesupport.models import Availability, Lead
+from livesupport.notify import tell_team
 from livesupport.policies import get_lead_for, may_be_available
-from livesupport.waiting import is_given_up
+from livesupport.waiting import is_given_up, is_late
 from tenants.workspace.models import AuditEntry, Seat
 
 
@@ -104,8 +105,8 @@ def close_lead(*, seat: Seat, lead_id: int) -> None:
 
 
 def give_up_waiting() -> bool:
-    """Turn handoffs into standing requests when nobody claimed them in time, or nobody is left who could.
-    Returns whether any still wait."""
+    """Turn handoffs into standing requests when nobody claimed them in time, or nobody is left who could; of those
+    that wait too long meanwhile, people who are away are told once. Returns whether any still wait."""
     now = timezone.now()
     waiting = Handoff.objects.filter(state=Handoff.State.WAITING).select_related("conversation__project")
     left = 0
@@ -120,6 +121,8 @@ def give_up_waiting() -> bool:
             make_standing(handoff_id=handoff.pk)
         else:
             left += 1
+            if is_late(since=since, now=now, target_seconds=project.claim_target_seconds):
+                tell_team(conversation_id=handoff.conversation_id, once_since=since)
     return left > 0
 
 

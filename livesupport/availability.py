@@ -135,6 +135,14 @@ def seats_there(project: Project, now: datetime, *, with_capacity: bool = True) 
     return there.filter(holding__lt=F("availability__capacity")) if with_capacity else there
 
 
+def seats_away(project: Project, now: datetime) -> QuerySet[Seat]:
+    """Seats that could take a conversation of `project` if they were there: people with an account and an
+    address who do not have Live Support open, or said that they are away."""
+    there = seats_there(project, now, with_capacity=False).values("pk")
+    people = _seats_of(project).filter(is_rehearsal=False, user_id__isnull=False)
+    return people.exclude(email="").exclude(pk__in=there).order_by("pk")
+
+
 def _rehearsal_seats(project: Project, now: datetime) -> QuerySet[Seat]:
     return _seats_of(project).filter(is_rehearsal=True, expires_at__gt=now).order_by("-pk")
 

@@ -289,7 +289,7 @@ def listing(seat: Seat, *, tab: str = "now", query: str = "") -> Listing:
     held_by_others = (
         visible_conversations(seat).filter(owner=Conversation.Owner.AGENT).exclude(holder=seat).count()
     )
-    leads = visible_leads(seat).filter(state=Lead.State.OPEN).select_related("conversation")
+    leads = visible_leads(seat).filter(state=Lead.State.OPEN).select_related("conversation__project")
     groups = working
     if query:
         groups = found_groups(seat, query, now)

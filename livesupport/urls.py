@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from livesupport import views
+from livesupport import reach, views
 from livesupport.slack import views as slack
 
 app_name = "livesupport"
@@ -10,6 +10,7 @@ urlpatterns = [
     path("", views.page, name="page"),
     path("queue/", views.queue, name="queue"),
     path("availability/", views.availability, name="availability"),
+    path("notifications/", reach.notifications, name="notifications"),
     path("slack/", slack.page, name="slack"),
     path("slack/connect/", slack.begin, name="slack_begin"),
     path("slack/finish/", slack.finish, name="slack_finish"),

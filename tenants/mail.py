@@ -105,8 +105,7 @@ def _refused(error: smtplib.SMTPException) -> DeliveryFailed:
     there, is no fault of the letter and may pass too."""
     code, answer = _code_of(error)
     if not code:
-        lost = not isinstance(error, smtplib.SMTPNotSupportedError)
-        return DeliveryFailed("The connection to the mail server broke.", retryable=lost)
+        return DeliveryFailed("The mail server hung up, or does not do what we need of it.", retryable=True)
     words = " ".join(answer.decode("utf-8", "replace").split())[:LONGEST_ANSWER]
     retryable = code < 500 or isinstance(error, _CONFIGURATION)
     return DeliveryFailed(f"The mail server said {code}: {words}", retryable=retryable)

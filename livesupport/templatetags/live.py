@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import quote, urlencode
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from livesupport.models import Lead
 from tenants.workspace.models import Seat
 
 register = template.Library()
 
+QUOTED = 1000  # characters: mail programs cut long addresses of letters
 PRESENCE = {"here": "On the page", "away": "Tab in background", "left": "Left the page"}
 _DOTS = {"here": "live", "away": "live live-away", "left": "live live-gone"}
 
@@ -39,6 +42,17 @@ def moment(at: datetime, shape: str = "hm") -> SafeString:
     """
     text = at.strftime("%H:%M:%S" if shape == "hms" else "%H:%M")
     return format_html('<time datetime="{}" data-moment="{}">{}</time>', at.isoformat(), shape, text)
+
+
+@register.simple_tag
+def reply_address(lead: Lead) -> str:
+    """A `mailto:` that opens a letter to the lead in the agent's own program, their question quoted below."""
+    words = lead.question.strip()[:QUOTED]
+    quoted = "".join(f"\n> {line}" for line in words.splitlines())
+    body = f"\n\nOn {lead.created_at.day} {lead.created_at:%B %Y} you asked:{quoted}" if words else ""
+    subject = f"Your question to {lead.conversation.project.name}"
+    fields = urlencode({"subject": subject, **({"body": body.replace("\n", "\r\n")} if body else {})}, quote_via=quote)
+    return f"mailto:{quote(lead.email, safe='@+')}?{fields}"
 
 
 @register.filter
