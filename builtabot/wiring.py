@@ -18,6 +18,7 @@ def _bind_events() -> None:
     from insights import listeners as on_insights
     from knowledge import events as knowledge
     from knowledge import listeners as on_knowledge
+    from livesupport import events as livesupport
     from livesupport import listeners as on_live
     from livesupport import notify
     from livesupport.slack import listeners as on_slack
@@ -42,6 +43,9 @@ def _bind_events() -> None:
             chat.MessagePosted: [on_chat.nudge_sockets],
             chat.TurnQueued: [on_chat.enqueue_turn],
             knowledge.CrawlQueued: [on_knowledge.enqueue_crawl],
+            chat.VisitorHeard: [on_chat.enqueue_mood],
+            chat.MoodNoted: [on_chat.nudge_desk],
+            livesupport.RehearsalStarted: [on_live.enqueue_rehearsal],
             events.ExternalEventKept: [on_tenants.enqueue_external],
             events.OutboxPosted: [on_workspace.enqueue_delivery],
         },
