@@ -29,6 +29,8 @@ def _bind_events() -> None:
     events.bind(
         within={  # in the same transaction: they only insert rows
             chat.AnswerGiven: [on_insights.note_gap],
+            knowledge.SourceAdded: [on_insights.on_source_added],
+            knowledge.CrawlFinished: [on_insights.on_crawl_finished],
             chat.SeatSeen: [on_live.on_seat_seen],
             chat.ContactLeft: [on_live.on_contact_left, notify.on_contact_left],
             chat.HandoffRequested: [
@@ -69,6 +71,7 @@ def _bind_work() -> None:
             "crawl": "knowledge.sweep_crawls",
             "recrawl": "knowledge.reread_sources",
             "leftovers": "knowledge.sweep_leftovers",
+            "gaps": "insights.check_gaps",
             "waiting": "livesupport.watch_waiting",
             "outbox": "workspace.deliver_outbox",
             "plan": "workspace.watch_plan",

@@ -6,24 +6,21 @@ it began, a handoff where it was asked for; an episode in which the visitor wrot
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, Window
+from django.db.models import Count, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q
 from django.db.models.aggregates import Aggregate
-from django.db.models.functions import RowNumber, TruncDate
+from django.db.models.functions import Coalesce, TruncDate
 
-from chat.models import Conversation, Episode, EpisodeQuerySet, Handoff, HandoffQuerySet, Message
-from insights.models import GapQuestion, KnowledgeGap
+from chat.models import Episode, EpisodeQuerySet, Handoff, HandoffQuerySet, Message
 from insights.periods import Period
 from livesupport.clock import FIRST_REPLY_SECONDS, RESOLVE_SECONDS
 
 Projects = Collection[int] | None
-AI = (Episode.Outcome.AI_CONFIRMED, Episode.Outcome.AI_ASSUMED)
 TO_QUEUE_SECONDS = 2
-_LATEST = 20  # askings of one gap that are looked into; the count is of all
 
 
 def share(part: int, whole: int) -> int | None:
@@ -63,7 +60,8 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Satisfaction:
-    """Ratings of 1 to 5; `good` are the 4s and 5s, apart for episodes that the AI or people ended."""
+    """Ratings of 1 to 5; `good` are the 4s and 5s. Apart for episodes that the AI had alone and those that a
+    person joined, however they ended."""
 
     ratings: int
     good: int
@@ -113,39 +111,16 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One time somebody asked a question that found no good evidence."""
+class Comment:
+    """What a visitor wrote with a rating; `by` is who ended it: a person's name, or empty for the AI alone."""
 
+    rating: int
     text: str
+    by: str
+    joined: bool
     at: datetime
     conversation: str
-    confidence: float
-    passages: tuple[dict[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A question without a good answer; `asked` are its latest askings in the period, newest first."""
-
-    id: int
-    question: str
-    language: str
-    project_id: int
     project: str
-    needed: float
-    times: int
-    last_asked_at: datetime
-    best_score: float | None
-    asked: tuple[Asked, ...]
-
-    @property
-    def passages(self) -> tuple[dict[str, Any], ...]:
-        """What was found the last time, best first."""
-        return self.asked[0].passages[:3] if self.asked else ()
-
-    @property
-    def confidence(self) -> float:
-        return self.asked[0].confidence if self.asked else 0.0
 
 
 class Percentile(Aggregate):
@@ -200,18 +175,44 @@ def outcomes_by_day(period: Period, projects: Projects = None) -> list[tuple[dat
 
 def satisfaction(period: Period, projects: Projects = None) -> Satisfaction:
     """How visitors rated the period's conversations."""
-    good, by_ai, by_people = Q(rating__gte=4), Q(outcome__in=AI), Q(outcome=Episode.Outcome.PEOPLE)
-    rated = episodes(period, projects).filter(rating__isnull=False)
+    good, alone, joined = Q(rating__gte=4), Q(joined=False), Q(joined=True)
     return Satisfaction(
-        **rated.aggregate(
+        **_rated(period, projects).aggregate(
             ratings=Count("pk"),
             good=Count("pk", filter=good),
-            ai_ratings=Count("pk", filter=by_ai),
-            ai_good=Count("pk", filter=by_ai & good),
-            people_ratings=Count("pk", filter=by_people),
-            people_good=Count("pk", filter=by_people & good),
+            ai_ratings=Count("pk", filter=alone),
+            ai_good=Count("pk", filter=alone & good),
+            people_ratings=Count("pk", filter=joined),
+            people_good=Count("pk", filter=joined & good),
         )
     )
+
+
+def comments(period: Period, projects: Projects = None, *, limit: int = 10) -> list[Comment]:
+    """The latest comments that came with the period's ratings."""
+    rows = _rated(period, projects).exclude(rating_comment="").select_related("conversation__project")
+    latest: Any = rows.annotate(at=Coalesce("ended_at", "last_message_at"), by=_joined().values("claimed_name")[:1])
+    return [
+        Comment(
+            rating=row.rating or 0,
+            text=row.rating_comment,
+            by=row.resolved_by or row.by or "",
+            joined=row.joined,
+            at=row.at,
+            conversation=str(row.conversation_id),
+            project=row.conversation.project.name,
+        )
+        for row in latest.order_by("-at", "-pk")[:limit]
+    ]
+
+
+def _joined() -> HandoffQuerySet:
+    """Handoffs of the episode that a person took, newest first."""
+    return Handoff.objects.filter(episode=OuterRef("pk"), claimed_at__isnull=False).order_by("-claimed_at")
+
+
+def _rated(period: Period, projects: Projects) -> EpisodeQuerySet:
+    return episodes(period, projects).filter(rating__isnull=False).annotate(joined=Exists(_joined()))
 
 
 def handed_over(period: Period, projects: Projects = None) -> int:
@@ -265,51 +266,3 @@ def timings(period: Period, projects: Projects = None, *, claim_target: int = 30
 
 def _seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
-
-
-def gaps(period: Period, projects: Projects = None, *, limit: int = 10) -> list[Gap]:
-    """The open gaps that were met in the period, most often asked first."""
-    met = GapQuestion.objects.filter(
-        asked_at__gte=period.start,
-        asked_at__lt=period.end,
-        turn__conversation__in=Conversation.objects.real(),
-        gap__state=KnowledgeGap.State.OPEN,
-    )
-    if projects is not None:
-        met = met.filter(gap__project__in=projects)
-    counts = dict(met.values_list("gap").annotate(n=Count("pk")).order_by("-n", "-gap")[:limit])
-    rows = KnowledgeGap.objects.filter(pk__in=counts).select_related("project")
-    asked: dict[int, list[Asked]] = {}
-    latest = Window(RowNumber(), partition_by="gap", order_by="-asked_at")
-    newest = met.filter(gap__in=counts).annotate(nth=latest).filter(nth__lte=_LATEST)
-    for question in newest.select_related("turn").order_by("nth"):
-        asked.setdefault(question.gap_id, []).append(_asked(question))
-    found = [_gap(row, times=counts[row.pk], asked=asked[row.pk]) for row in rows]
-    return sorted(found, key=lambda gap: (-gap.times, -gap.last_asked_at.timestamp()))
-
-
-def _asked(question: GapQuestion) -> Asked:
-    passages = question.turn.evidence.get("passages", ())
-    return Asked(
-        text=question.text,
-        at=question.asked_at,
-        conversation=str(question.turn.conversation_id),
-        confidence=question.confidence,
-        passages=tuple(passages),
-    )
-
-
-def _gap(row: KnowledgeGap, *, times: int, asked: list[Asked]) -> Gap:
-    scores: Iterable[float] = (passage.get("score", 0.0) for one in asked for passage in one.passages)
-    return Gap(
-        id=row.pk,
-        question=row.question,
-        language=row.language,
-        project_id=row.project_id,
-        project=row.project.name,
-        needed=row.project.evidence_threshold,
-        times=times,
-        last_asked_at=asked[0].at,
-        best_score=max(scores, default=None),
-        asked=tuple(asked[:3]),
-    )

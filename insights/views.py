@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from chat.policies import may_talk
-from insights import charts, links, periods, queries
+from insights import charts, gaps, links, periods, queries
 from insights.periods import Period
 from tenants.access import SeatRequest, seat_required
 from tenants.workspace.models import Project, Seat
@@ -103,7 +103,9 @@ def _figures(period: Period, projects: list[int], *, claim_target: int) -> dict[
         "timings": [(t, charts.bullet(t)) for t in queries.timings(period, projects, claim_target=claim_target)],
         "columns": charts.columns(by_day),
         "by_day": [entry for entry in reversed(by_day) if entry[1].total],
-        "gaps": [(gap, links.answer(gap.project_id, gap.question)) for gap in queries.gaps(period, projects)],
+        "comments": queries.comments(period, projects),
+        "gaps": [(gap, links.answer(gap.row)) for gap in gaps.open_gaps(period, projects)],
+        "closed_gaps": [(gap, gaps.tried(gap)) for gap in gaps.closed_gaps(period, projects)],
     }
 
 

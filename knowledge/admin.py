@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import render
@@ -19,8 +19,10 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from knowledge import actions
 from knowledge.errors import KnowledgeError
+from knowledge.forms import SourceForm
 from knowledge.models import CrawlRun, Document, Source
-from knowledge.policies import is_open
+from knowledge.policies import FETCHED, WRITTEN, is_open
+from knowledge.uploads import add_file, replace_file
 from tenants.access import TenantRequest
 from tenants.errors import ProductError
 from tenants.workspace.actions import record
@@ -28,37 +30,8 @@ from tenants.workspace.admin_site import WorkspaceAdmin, acting_seat, workspace_
 from tenants.workspace.models import Project
 
 STATE_COLOURS = {"Waiting": "warning", "Running": "info", "Done": "success", "Failed": "danger", "Cancelled": "warning"}
-WRITTEN = (Source.Kind.FAQ, Source.Kind.TEXT)
-FETCHED = (Source.Kind.SITE, Source.Kind.SITEMAP, Source.Kind.PAGE)
 SHOWN_FAILURES = 8
-
-
-class SourceForm(forms.ModelForm[Source]):
-    """New content: an address to read, or a text to keep."""
-
-    class Meta:
-        model = Source
-        fields = ("project", "kind", "url", "name", "text")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "kind" in self.fields:
-            kinds = [(kind.value, kind.label) for kind in (*FETCHED, *WRITTEN)]
-            cast(forms.ChoiceField, self.fields["kind"]).choices = kinds
-            self.fields["name"].help_text = "For a question and answer: the question, as visitors ask it."
-
-    def clean(self) -> dict[str, Any]:
-        """Each kind needs its own field, and says which."""
-        found = super().clean() or {}
-        kind = found.get("kind", self.instance.kind)
-        if kind in WRITTEN:
-            if not found.get("text", "").strip():
-                self.add_error("text", "Write the text that answers.")
-            if kind == Source.Kind.FAQ and not found.get("name", "").strip():
-                self.add_error("name", "Write the question that this answers.")
-        elif "url" in self.fields and not found.get("url"):
-            self.add_error("url", "Write the address to start from, like https://help.shop.example/")
-        return found
+FILE = Source.Kind.FILE
 
 
 class SourceAdmin(WorkspaceAdmin):
@@ -73,8 +46,9 @@ class SourceAdmin(WorkspaceAdmin):
     list_select_related = ("project",)
     search_fields = ("name", "url")
     conditional_fields: ClassVar[dict[str, str]] = {
-        "url": "typeof kind === 'undefined' || !['faq', 'text'].includes(kind)",
+        "url": "typeof kind === 'undefined' || ['site', 'sitemap', 'page'].includes(kind)",
         "text": "typeof kind === 'undefined' || ['faq', 'text'].includes(kind)",
+        "uploads": "typeof kind === 'undefined' || kind === 'file'",
     }
     change_form_outer_before_template = "admin/knowledge/source/reading.html"
 
@@ -85,14 +59,24 @@ class SourceAdmin(WorkspaceAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Source | None = None) -> tuple[str, ...]:
         if obj is None:
-            return ("project", "kind", "url", "name", "text")
-        return ("project", "kind", "name", "text") if obj.kind in WRITTEN else ("project", "kind", "url", "name")
+            return ("project", "kind", "url", "uploads", "name", "text", "prompted_by")
+        if obj.kind in WRITTEN:
+            return ("project", "kind", "name", "text")
+        middle = ("file", "uploads") if obj.kind == FILE else ("url",)
+        return ("project", "kind", *middle, "name")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Source | None = None) -> tuple[str, ...]:
         """Another address is another source: what was read would belong to neither."""
         if obj is None:
             return ()
-        return ("project", "kind") if obj.kind in WRITTEN else ("project", "kind", "url")
+        if obj.kind in WRITTEN:
+            return ("project", "kind")
+        return ("project", "kind", "file") if obj.kind == FILE else ("project", "kind", "url")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """`uploads` is a field of the form alone, which Django would look for among the row's."""
+        kwargs["fields"] = [name for name in self.get_fields(request, obj) if name not in ("file", "uploads")]
+        return super().get_form(request, obj, change, **kwargs)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """What the address names (a knowledge gap's link does); the project, where there is but one."""
@@ -171,20 +155,37 @@ class SourceAdmin(WorkspaceAdmin):
         context = reading(source) if source else {}
         return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
-    def save_model(self, request: HttpRequest, obj: Source, form: forms.ModelForm[Source], change: bool) -> None:
-        """New content is read at once; so is a text that was changed."""
+    def save_model(self, request: TenantRequest, obj: Source, form: SourceForm, change: bool) -> None:
+        """New content is read at once; so is a text that was changed, and a file that was replaced."""
+        uploads = form.cleaned_data.get("uploads") or []
         if change:
             actions.change_source(source=obj, name=obj.name, text=obj.text)
-            if "text" in form.changed_data or (obj.kind in WRITTEN and "name" in form.changed_data):
+            for upload in uploads[:1]:
+                replace_file(source=obj, content=upload, file_name=upload.name or "")
+            if uploads or "text" in form.changed_data or (obj.kind in WRITTEN and "name" in form.changed_data):
                 actions.start_crawl(source=obj)
             return
-        source = actions.add_source(project=obj.project, kind=obj.kind, url=obj.url, name=obj.name, text=obj.text)
-        actions.start_crawl(source=source)
+        sources = self._add(obj, uploads)
+        for source in sources:
+            actions.start_crawl(source=source)
+        for source in sources[1:]:  # Django notes the first
+            self._note(request, source, "added source")
         # Django goes on with the row it made from the form: let it be the one the action stored.
-        obj.pk, obj._state = source.pk, source._state
+        obj.pk, obj._state, obj.name = sources[0].pk, sources[0]._state, sources[0].name
+
+    def _add(self, obj: Source, uploads: list[UploadedFile[Any]]) -> list[Source]:
+        """What the form asks for: one source, or one for each file."""
+        if obj.kind != FILE:
+            fields = {"url": obj.url, "name": obj.name, "text": obj.text, "prompted_by": obj.prompted_by}
+            return [actions.add_source(project=obj.project, kind=obj.kind, **fields)]
+        name = obj.name if len(uploads) == 1 else ""
+        more: dict[str, Any] = {"project": obj.project, "name": name, "prompted_by": obj.prompted_by}
+        return [add_file(content=upload, file_name=upload.name or "", **more) for upload in uploads]
 
     def response_add(self, request: HttpRequest, obj: Source, post_url_continue: str | None = None) -> HttpResponse:
-        """To the page that shows the reading."""
+        """To the page that shows the reading; of several files, to the list that shows them all."""
+        if len(request.FILES.getlist("uploads")) > 1 and obj.kind == FILE:
+            return HttpResponseRedirect(reverse("admin:knowledge_source_changelist"))
         return HttpResponseRedirect(reverse("admin:knowledge_source_change", args=[obj.pk]))
 
     def delete_model(self, request: HttpRequest, obj: Source) -> None:
@@ -199,6 +200,12 @@ class SourceAdmin(WorkspaceAdmin):
             pages = source.documents.filter(is_live=True).count()
             told += [str(source), f"{pages} page{'' if pages == 1 else 's'} stop answering at once."]
         return told, {}, set(), []
+
+    @display(description="File")
+    def file(self, source: Source) -> SafeString:
+        """What is uploaded now, with where visitors open it once it answers."""
+        context = {"files": source.files.order_by("-created_at", "-pk")}
+        return render_to_string("admin/knowledge/source/_files.html", context)
 
     @display(description="Content", ordering="name")
     def title(self, source: Source) -> str:
@@ -225,6 +232,7 @@ def reading(source: Source) -> dict[str, Any]:
         "done": done,
         "share": round(100 * done / run.found) if run and run.found else 0,
         "failures": failures,
+        "next_at": run.finished_at + actions.REREAD if run and run.finished_at and source.kind in FETCHED else None,
         "live_pages": source.documents.filter(is_live=True).count(),
     }
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import IO
 from uuid import uuid4
 
+from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
@@ -21,23 +21,27 @@ from tenants.workspace.models import Project
 LEFTOVERS = "leftovers"  # the kind of work in the public Due table
 
 
-def add_file(*, project: Project, content: IO[bytes], file_name: str, name: str = "") -> Source:
+def add_file(
+    *, project: Project, content: File[bytes], file_name: str, name: str = "", prompted_by: str = ""
+) -> Source:
     """Keep an uploaded file as a source of its own, not read yet. Raises FileRefused; then nothing was kept."""
     with transaction.atomic():
-        source = Source.objects.create(project=project, kind=Source.Kind.FILE, name=name or file_name[:200])
+        source = Source.objects.create(
+            project=project, kind=Source.Kind.FILE, name=name or file_name[:200], prompted_by=prompted_by
+        )
         _keep(source, content, file_name)
-        publish(SourceAdded(source.pk, source.project_id, ""))
+        publish(SourceAdded(source.pk, source.project_id, prompted_by))
     return source
 
 
-def replace_file(*, source: Source, content: IO[bytes], file_name: str) -> SourceFile:
+def replace_file(*, source: Source, content: File[bytes], file_name: str) -> SourceFile:
     """Give a source a newer file. The old one answers, and opens, until the new one has been read."""
     with transaction.atomic():
         Source.objects.select_for_update().get(pk=source.pk, kind=Source.Kind.FILE)
         return _keep(source, content, file_name)
 
 
-def _keep(source: Source, content: IO[bytes], file_name: str) -> SourceFile:
+def _keep(source: Source, content: File[bytes], file_name: str) -> SourceFile:
     head, size_bytes = content.read(files.HEAD_BYTES), content.seek(0, 2)
     content.seek(0)
     media_type = files.type_of(file_name, head=head, size_bytes=size_bytes)

@@ -2,4 +2,4 @@ from django.urls import path
 
 from knowledge import views
 
-urlpatterns = [path("content/<uuid:file_id>/<str:name>", views.content_file, name="content_file")]
+urlpatterns = [path("content/<uuid:file_id>/<str:file_name>", views.content_file, name="content_file")]

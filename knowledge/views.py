@@ -19,7 +19,7 @@ _SHOWN = (SourceFile.Type.PDF, SourceFile.Type.TEXT, SourceFile.Type.MARKDOWN)
 
 
 @require_safe
-def content_file(request: HttpRequest, file_id: UUID, name: str) -> HttpResponse:
+def content_file(request: HttpRequest, file_id: UUID, file_name: str) -> HttpResponse:
     """An uploaded file, open to everybody for as long as answers come from it."""
     file = get_published_file(file_id)
     if file is None or file.path != request.path:
@@ -33,7 +33,7 @@ def content_file(request: HttpRequest, file_id: UUID, name: str) -> HttpResponse
         body = decode(body).encode("utf-8")
     response = HttpResponse(body, content_type="text/plain; charset=utf-8" if is_text else file.media_type)
     shown = file.media_type in _SHOWN
-    response["Content-Disposition"] = content_disposition_header(not shown, name) or "attachment"
+    response["Content-Disposition"] = content_disposition_header(not shown, file_name) or "attachment"
     response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'; sandbox"
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "no-cache"  # what is removed stops opening at once

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ from django.utils import timezone
 
 from chat.models import Attachment, Conversation, Episode, Handoff, Message, Turn, Visitor
 from insights.models import GapQuestion, KnowledgeGap
-from knowledge.models import DIMENSIONS, Chunk, CrawlRun, Document, Source
+from knowledge import files
+from knowledge.models import DIMENSIONS, Chunk, CrawlRun, Document, Source, SourceFile
 from livesupport.models import Availability, Lead, OpeningHours
 from tenants.access import open_session
 from tenants.models import Membership, Tenant, User
@@ -100,6 +102,7 @@ class Cast:
     source_id: int
     run_id: int
     document_id: int
+    file_id: UUID
     chunk_ids: tuple[int, ...]
     gap_id: int
     gap_question_id: int
@@ -219,10 +222,14 @@ def _plant(tenant: Tenant, host: str, marker: str, users: dict[str, User], keys:
     thread = _thread(project, f"{marker}v1", people["agent"].seat)
     other = _thread(project, f"{marker}v2", people["agent"].seat)
     gap = KnowledgeGap.objects.create(
-        project=project, question=f"Who repairs {marker}?", question_key=marker, times_asked=1
+        project=project, question=f"Who repairs {marker}?", language="en", times_asked=1
     )
     question = GapQuestion.objects.create(
-        gap=gap, turn_id=thread.turn_id, text=f"Who repairs {marker}?", confidence=0.2
+        gap=gap,
+        turn_id=thread.turn_id,
+        text=f"Who repairs {marker}?",
+        confidence=0.2,
+        vector=unit_vector(marker),
     )
     audit = AuditEntry.objects.create(
         seat_id=people["owner"].seat_id,
@@ -256,6 +263,7 @@ def _plant(tenant: Tenant, host: str, marker: str, users: dict[str, User], keys:
         source_id=source.pk,
         run_id=run.pk,
         document_id=document.pk,
+        file_id=_file(document, marker).pk,
         chunk_ids=tuple(chunk.pk for chunk in chunks),
         gap_id=gap.pk,
         gap_question_id=question.pk,
@@ -306,6 +314,17 @@ def _content(project: Project, marker: str) -> tuple[Source, CrawlRun, Document,
         for position, text in enumerate(texts, start=1)
     ]
     return source, run, document, Chunk.objects.bulk_create(chunks)
+
+
+def _file(document: Document, marker: str) -> SourceFile:
+    """An uploaded file that the document was read from, so that anybody may open it."""
+    file_id = uuid4()
+    key = files.keep(io.BytesIO(f"What {marker} uploaded".encode()), file_id=file_id, media_type="text/plain")
+    file = SourceFile.objects.create(
+        id=file_id, source=document.source, name=f"Manual {marker}.txt", media_type="text/plain", size_bytes=9, key=key
+    )
+    Document.objects.filter(pk=document.pk).update(file=file)
+    return file
 
 
 def _evidence(marker: str, url: str) -> dict[str, Any]:

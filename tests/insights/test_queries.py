@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from insights import periods, queries
+from insights import gaps, periods, queries
 from insights.actions import record_gap
-from insights.models import GapQuestion
+from insights.models import GapQuestion, KnowledgeGap
 from insights.periods import Period
 from insights.queries import Outcomes
 from tenants.workspace.models import Project
@@ -24,7 +24,8 @@ NOON = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
 WEEK = periods.ending(NOON, days=7, zone=ZoneInfo("UTC"))
 REPORTS: dict[str, Callable[[Period], Any]] = {
     name: function
-    for name, function in inspect.getmembers(queries, inspect.isfunction)
+    for module in (queries, gaps)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
     if not name.startswith("_") and next(iter(inspect.signature(function).parameters), "") == "period"
 }
 
@@ -47,11 +48,13 @@ def plain(result: Any) -> Any:
 
 def everything(project: Project, *, is_test: bool) -> None:
     """One conversation that would show in every report."""
-    one = talk(project, NOON, outcome="people", is_test=is_test, rating=5)
+    one = talk(project, NOON, outcome="people", is_test=is_test, rating=5, rating_comment="Quick.")
     one.handoff("request", 1, 10, 60, 300)
-    gap = record_gap(turn=one.turn("Do you repair phones?", evidence={"passages": []}), confidence=0.1)
-    assert gap is not None
-    GapQuestion.objects.filter(gap=gap).update(asked_at=NOON)
+    for text in ("Do you repair phones?", "Is there parking at the showroom?"):
+        gap = record_gap(turn=one.turn(text, evidence={"passages": []}), confidence=0.1)
+        assert gap is not None
+        GapQuestion.objects.filter(gap=gap).update(asked_at=NOON)
+    KnowledgeGap.objects.filter(pk=gap.pk).update(state="closed", closed_at=NOON)
 
 
 def test_no_report_counts_a_test_conversation(project: Project) -> None:
@@ -64,7 +67,9 @@ def test_no_report_counts_a_test_conversation(project: Project) -> None:
         "satisfaction",
         "reasons",
         "timings",
-        "gaps",
+        "comments",
+        "open_gaps",
+        "closed_gaps",
     }
     projects = [project.pk]
     empty = {name: plain(report(WEEK, projects)) for name, report in REPORTS.items()}
@@ -111,10 +116,38 @@ def test_days_are_the_time_zones_own_and_none_is_left_out(project: Project) -> N
 
 def test_satisfaction_is_the_share_of_fours_and_fives(project: Project) -> None:
     for rating, outcome in ((5, "ai_confirmed"), (4, "people"), (3, "people"), (1, "unresolved"), (None, "people")):
-        talk(project, NOON, outcome=outcome, rating=rating)
+        one = talk(project, NOON, outcome=outcome, rating=rating)
+        if outcome == "people":
+            one.handoff("request", 1, 10)
     found = queries.satisfaction(WEEK, [project.pk])
     assert (found.ratings, found.good, found.good_share) == (4, 2, 50)
-    assert (found.ai_share, found.people_share) == (100, 50)
+    assert (found.ai_ratings, found.ai_share, found.people_ratings, found.people_share) == (2, 50, 2, 50)
+
+
+def test_who_joined_decides_whose_rating_it_is_not_how_it_ended(project: Project) -> None:
+    talk(project, NOON, outcome="unresolved", rating=1).handoff("request", 1, 10)  # a person joined in vain
+    talk(project, NOON, outcome="ai_assumed", rating=5).handoff("request", 1, None)  # nobody came
+    twice = talk(project, NOON, outcome="people", rating=4)
+    twice.handoff("request", 1, None)
+    twice.handoff("request", 1, 10)
+    found = queries.satisfaction(WEEK, [project.pk])
+    assert (found.ai_ratings, found.ai_good, found.people_ratings, found.people_good) == (1, 1, 2, 1)
+    assert found.ratings == 3
+
+
+def test_the_last_ten_comments_with_who_was_there(project: Project) -> None:
+    for n in range(12):
+        talk(project, NOON + timedelta(minutes=n), outcome="ai_confirmed", rating=5, rating_comment=f"Good {n}.")
+    late = NOON + timedelta(hours=1)
+    joined = talk(project, late, outcome="unresolved", rating=2, rating_comment="Slow.")
+    joined.handoff("request", 1, 10, claimed_name="Ana")
+    talk(project, late, outcome="people", rating=4)
+    found = queries.comments(WEEK, [project.pk])
+    assert [one.text for one in found] == ["Slow.", *(f"Good {n}." for n in range(11, 2, -1))]
+    assert (found[0].by, found[0].joined, found[0].rating) == ("Ana", True, 2)
+    assert (found[1].by, found[1].joined) == ("", False)
+    assert found[0].conversation == str(joined.conversation.pk)
+    assert queries.comments(WEEK.before(), [project.pk]) == []
 
 
 def test_reasons_merge_the_ways_to_ask_for_a_person(project: Project) -> None:
@@ -168,23 +201,24 @@ def test_gaps_come_most_asked_first_with_what_was_found(project: Project) -> Non
             turn = one.turn(text, evidence=evidence)
             record_gap(turn=turn, confidence=0.2)
             GapQuestion.objects.filter(turn=turn).update(asked_at=NOON + timedelta(minutes=n))
-    found = queries.gaps(WEEK, [project.pk])
-    assert [(gap.question, gap.times) for gap in found] == [("Gift after 40 days?", 3), ("Do you repair phones?", 1)]
+    found = gaps.open_gaps(WEEK, [project.pk])
+    titles = [(gap.row.question, gap.times) for gap in found]
+    assert titles == [("Gift after 40 days?", 3), ("Do you repair phones?", 1)]
     first = found[0]
     assert first.last_asked_at == NOON + timedelta(minutes=2)
     assert (first.best_score, first.passages, first.needed) == (0.31, (), project.evidence_threshold)
     assert found[1].passages == tuple(passages)
-    assert queries.gaps(WEEK.before(), [project.pk]) == []
+    assert gaps.open_gaps(WEEK.before(), [project.pk]) == []
 
 
 def test_a_closed_gap_is_not_listed(project: Project, inside: Cast) -> None:
     from insights.actions import close_gap
 
     everything(project, is_test=False)
-    gap = queries.gaps(WEEK, [project.pk])[0]
-    assert close_gap(seat=inside.owner.seat, gap_id=gap.id)
-    assert queries.gaps(WEEK, [project.pk]) == []
-    assert not close_gap(seat=inside.owner.seat, gap_id=gap.id)
+    gap = gaps.open_gaps(WEEK, [project.pk])[0]
+    assert close_gap(seat=inside.owner.seat, gap_id=gap.row.pk)
+    assert gaps.open_gaps(WEEK, [project.pk]) == []
+    assert not close_gap(seat=inside.owner.seat, gap_id=gap.row.pk)
 
 
 def test_the_period_before_touches_this_one() -> None:

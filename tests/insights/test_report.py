@@ -62,6 +62,7 @@ def test_the_figures_of_the_page(tenants: Tenants) -> None:
     assert "AI: 1 confirmed, 1 assumed" in shown
     assert "5 ended, 2 still open" in shown
     assert "4 ratings" in shown
+    assert "AI alone 100% of 4 · with a person – of 0" in shown
     assert "Not a score" in shown
     assert "confidence 0.12, needed 0.55" in shown
 
@@ -75,7 +76,7 @@ def test_links_lead_where_the_seat_may_go(tenants: Tenants) -> None:
     }
     assert [talk_link in seen[role] for role in ("owner", "agent", "analyst")] == [True, True, False]
     assert [add_link in seen[role] for role in ("owner", "agent", "analyst")] == [True, False, False]
-    assert "kind=faq&amp;name=Do+you+repair+phones%3F" in seen["owner"]
+    assert "kind=faq&amp;name=Do+you+repair+phones%3F&amp;prompted_by=gap%3A" in seen["owner"]
     assert "javascript:" not in seen["owner"]
 
 

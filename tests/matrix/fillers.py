@@ -20,6 +20,8 @@ MISSING_UUID = str(UUID(int=2**122 + 12345, version=4))
 PARAMETERS: dict[str, Pick] = {
     "conversation_id": lambda cast, thread: thread.conversation_id,
     "lead_id": lambda cast, thread: thread.lead_id,
+    "file_id": lambda cast, thread: cast.file_id,
+    "file_name": lambda cast, thread: f"manual-{cast.marker}.txt",
     "attachment_id": lambda cast, thread: thread.attachment_id,
     "invitation_id": lambda cast, thread: cast.invitation_id,
 }
