@@ -23,7 +23,7 @@ DOOR_2 = ("tenants/push.py",)
 CLIENTS = {
     "openai": ("knowledge/answers/openai_model.py",),
     "httpx": ("knowledge/fetch.py", "livesupport/rehearsal.py"),
-    "slack_sdk": ("livesupport/slack/",),
+    "slack_sdk": ("livesupport/slack/client.py",),
     "http.client": ("builtabot/embedded/", "livesupport/rehearsal.py"),
     "urllib.request": ("builtabot/embedded/",),
     "websockets": ("livesupport/rehearsal.py",),

@@ -61,6 +61,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (house.outside_services_have_adapters, "chat/x.py", "from urllib.request import urlopen"),
     (house.outside_services_have_adapters, "chat/x.py", "from urllib import request"),
     (house.outside_services_have_adapters, "livesupport/x.py", "from slack_sdk.web import WebClient"),
+    (house.outside_services_have_adapters, "livesupport/slack/views.py", "import slack_sdk"),
     (house.no_signals_of_our_own, "chat/x.py", "from django.dispatch import receiver"),
     (house.no_signals_of_our_own, "chat/x.py", "from django.db.models import signals"),
     (house.files_are_named_for_their_subject, "chat/utils.py", ""),

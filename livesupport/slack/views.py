@@ -26,7 +26,7 @@ from tenants.workspace.models import Project, Seat
 CONFIGURERS = (Seat.Role.OWNER, Seat.Role.ADMIN)
 SAID = {
     "connected": "Connected. Now choose the channel.",
-    "channel": "Handoffs of this chatbot are posted there from now on.",
+    "channel": "The channel is chosen, and a test message stands in it.",
     "options": "Saved.",
     "test": "A test message stands in the channel.",
     "disconnected": "Disconnected. Handoffs land in Live Support.",

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.people import DESKTOP, PHONE, agent
-from tests.browser.product import Product
+from tests.browser.product import ARTIFACTS, Product
 from tests.browser.test_accessibility import violations
 
 pytestmark = pytest.mark.browser
@@ -38,6 +38,7 @@ def test_an_owner_connects_slack_and_rehearses_through_it(product: Product, brow
 
     done = product.manage("rehearse", "--json", "--via", "slack")
     assert done.returncode == 0, done.stdout + done.stderr
+    (ARTIFACTS / "rehearsal-slack.json").write_text(done.stdout)
     told = json.loads(done.stdout)
     assert [step["name"] for step in told["steps"]] == STEPS
     assert told["ok"] is True

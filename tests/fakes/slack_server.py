@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import secrets
 import threading
 import time
 import urllib.request
@@ -110,7 +111,7 @@ class FakeSlack(HttpFake):
             "type": "event_callback",
             "team_id": self.team_id,
             "api_app_id": self.app_id,
-            "event_id": f"Ev{next(self._numbers):08d}",
+            "event_id": f"Ev{secrets.token_hex(6).upper()}",
             "event_time": int(time.time()),
             "event": {"channel": channel, "channel_type": "channel", **message},
             **more,
