@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldBooleanSwitchWidget
 
+from tenants import billing
 from tenants.access import TenantRequest
 from tenants.errors import ProductError
 from tenants.hosts import primary_host, tenant_url
@@ -25,6 +26,7 @@ from tenants.workspace.actions import SeatChange, change_seat, record
 from tenants.workspace.admin_site import WorkspaceAdmin, acting_seat, workspace_site
 from tenants.workspace.forms import InvitationForm, ProjectForm
 from tenants.workspace.invitations import Wanted
+from tenants.workspace.judgement_form import TRIAGE
 from tenants.workspace.models import AuditEntry, Invitation, OutboxEntry, Project, Seat
 from tenants.workspace.team import room
 
@@ -41,6 +43,7 @@ class ProjectAdmin(WorkspaceAdmin):
     list_display = ("name", "key", "answerer", "language", "timezone")
     search_fields = ("name", "key")
     readonly_fields = ("embed_line",)
+    list_before_template = "admin/workspace/project/room.html"
     warn_unsaved_form = True
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "key", "language")}),
@@ -61,6 +64,20 @@ class ProjectAdmin(WorkspaceAdmin):
                     ("weak_evidence_enabled", "evidence_threshold"),
                 ),
                 "description": "Only these bring a person in. There is no message count, and no hidden word list.",
+            },
+        ),
+        (
+            "Your own words",
+            {
+                "fields": ("person_words", "critical_words", "own_topics"),
+                "description": "Whole words, in any case, accents aside. None of ours calls a person by itself.",
+            },
+        ),
+        (
+            "Neither support nor urgent",
+            {
+                "fields": tuple(f"triage_{kind}" for kind in TRIAGE),
+                "description": "Whoever asks for a person gets one, whatever is chosen here.",
             },
         ),
         ("Time", {"fields": ("timezone", "claim_target_seconds")}),
@@ -85,6 +102,12 @@ class ProjectAdmin(WorkspaceAdmin):
         """As long as the plan has room."""
         seat, plan = request.seat, request.tenant.plan
         return seat is not None and policies.may_add_project(seat, plan=plan, projects=Project.objects.count())
+
+    def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
+        """Of two that are added at the same time, one takes the plan's last place."""
+        if not change:
+            billing.require_room(billing.Kind.PROJECTS)
+        super().save_model(request, obj, form, change)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> tuple[str, ...]:
         """The key stands in the line on the business's site: it is chosen once."""

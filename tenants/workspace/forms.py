@@ -16,39 +16,15 @@ from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
     UnfoldBooleanSwitchWidget,
 )
 
+from tenants.workspace.judgement_form import JudgementForm
+from tenants.workspace.lines import LinesField
 from tenants.workspace.models import Project, Seat
 from tenants.workspace.policies import may_invite
 
 MAX_SUGGESTIONS, MAX_SITES, MAX_NOTIFIED = 4, 50, 10
-
-
-class LinesField(forms.CharField):
-    """A list of short texts, one a line. Empty lines and repeats are dropped."""
-
-    def __init__(self, *, most: int, **kwargs: Any) -> None:
-        self.most = most
-        kwargs.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 4}))
-        super().__init__(required=False, **kwargs)
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        lines = [line.strip() for line in str(value or "").splitlines()]
-        return list(dict.fromkeys(line for line in lines if line))
-
-    def validate(self, value: Any) -> None:
-        if len(value) > self.most:
-            raise ValidationError(f"At most {self.most} lines.")
-        if any(len(line) > 200 for line in value):
-            raise ValidationError("At most 200 characters a line.")
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return bool(self.to_python(data) != (initial or []))
 
 
 def site_origin(text: str) -> str:
@@ -69,7 +45,7 @@ def _languages() -> list[tuple[str, str]]:
     return sorted(((code, f"{info['name']} ({code})") for code, info in named.items()), key=lambda pair: pair[1])
 
 
-class ProjectForm(forms.ModelForm[Project]):
+class ProjectForm(JudgementForm):
     """A chatbot's settings. A stored key can be replaced or removed here, and is never shown."""
 
     suggestions = LinesField(
@@ -112,7 +88,8 @@ class ProjectForm(forms.ModelForm[Project]):
 
     class Meta:
         model = Project
-        exclude = ("model_key", "after_hours", "created_at")  # noqa: DJ006  the admin names the fields it shows
+        # The admin names the fields it shows.
+        exclude = ("model_key", "after_hours", "created_at", "keywords", "topics", "triage")  # noqa: DJ006
         labels: ClassVar[dict[str, str]] = {
             "brand_color": "Colour",
             "request_enabled": "They ask for a person",

@@ -2,9 +2,12 @@
 
 import pytest
 
+from chat.judgement.rules import Rules
+from chat.judgement.triage import KINDS
 from livesupport.models import OpeningHours
 from tenants.models import Plan, Tenant
 from tenants.schema import PUBLIC, run_in
+from tenants.workspace.judgement_form import TRIAGE
 from tenants.workspace.models import AuditEntry, Project
 from tests.admin.forms import filled
 from tests.cast import Cast
@@ -37,6 +40,52 @@ def test_a_change_lands_in_the_hosts_own_schema(tenants: Tenants) -> None:
         assert project.key == a.project_key
     with b.inside():
         assert Project.objects.get(pk=b.project_id).name == f"Shop {b.marker}"
+
+
+def test_words_topics_and_triage_are_kept_as_judgement_reads_them(tenants: Tenants) -> None:
+    a = tenants.a
+    client = a.client(a.owner)
+    data = filled(
+        client,
+        page(a),
+        person_words="showroom\nfitting appointment\nshowroom",
+        critical_words="recall",
+        own_topics="Warranty claim: guarantee,  broken glass\nTrade: trade account",
+        triage_partnership="lead",
+    )
+    assert client.post(page(a), data).status_code == 302
+    with a.inside():
+        project = Project.objects.get(pk=a.project_id)
+        assert project.keywords == [
+            {"word": "showroom", "kind": "person"},
+            {"word": "fitting appointment", "kind": "person"},
+            {"word": "recall", "kind": "critical"},
+        ]
+        assert project.topics == [
+            {"name": "Warranty claim", "keywords": ["guarantee", "broken glass"]},
+            {"name": "Trade", "keywords": ["trade account"]},
+        ]
+        assert project.triage == {"partnership": "lead"}
+        assert Rules.of(project).leads == {"partnership"}
+    again = filled(client, page(a), name="Renamed")
+    assert again["own_topics"] == "Warranty claim: guarantee, broken glass\nTrade: trade account"
+    assert client.post(page(a), again).status_code == 302
+    with a.inside():
+        assert Project.objects.get(pk=a.project_id).keywords == project.keywords
+
+
+def test_a_topic_without_words_is_refused_with_its_line(tenants: Tenants) -> None:
+    a = tenants.a
+    client = a.client(a.owner)
+    answer = client.post(page(a), filled(client, page(a), own_topics="Warranty claim"))
+    assert answer.status_code == 200
+    assert "Warranty claim: write a name, a colon and words" in answer.content.decode()
+    with a.inside():
+        assert Project.objects.get(pk=a.project_id).topics == []
+
+
+def test_the_form_offers_every_kind_that_judgement_tells_apart() -> None:
+    assert set(TRIAGE) == set(KINDS)
 
 
 def test_a_stored_key_is_never_shown_and_stays_when_none_is_typed(tenants: Tenants) -> None:
