@@ -16,6 +16,7 @@ from chat.models import Conversation, Episode, Handoff, Message, Turn
 from chat.render import web_address
 from livesupport.clock import span
 from livesupport.models import Lead
+from livesupport.mood import Line, line
 from livesupport.queue import OUTCOME_PILLS, TRIGGER_PILLS, Pill
 
 SAID_SHOWN = 4
@@ -66,6 +67,7 @@ class Card:
     confidence: float | None
     threshold: float
     said: list[str] = field(default_factory=list)
+    mood: Line | None = None
     passages: list[Passage] = field(default_factory=list)
     pages: list[PageSeen] = field(default_factory=list)
     leads: list[Lead] = field(default_factory=list)
@@ -96,6 +98,7 @@ def card(conversation: Conversation) -> Card:
         confidence=_number(evidence.get("confidence")),
         threshold=conversation.project.evidence_threshold,
         said=_said(episode),
+        mood=_mood(episode, conversation.project.mood_threshold),
         passages=passages_of(evidence.get("passages", ())),
         pages=_pages(conversation.pages),
         leads=list(Lead.objects.filter(conversation=conversation).order_by("-pk")[:3]),
@@ -136,6 +139,12 @@ def _said(episode: Episode | None) -> list[str]:
     rows = Message.objects.filter(episode=episode, sender="ai", kind=Message.Kind.TEXT).order_by("-seq")
     texts = list(rows.values_list("text", flat=True)[:SAID_SHOWN])
     return [Truncator(" ".join(text.split())).chars(160) for text in reversed(texts)]
+
+
+def _mood(episode: Episode | None, threshold: float) -> Line | None:
+    judged = Message.objects.filter(episode=episode, mood__isnull=False) if episode else Message.objects.none()
+    moods = judged.order_by("seq").values_list("mood", flat=True)
+    return line([mood for mood in moods if mood is not None], threshold)
 
 
 def passages_of(rows: Iterable[dict[str, Any]]) -> list[Passage]:

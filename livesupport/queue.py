@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, IntegerField, OuterRef, Prefetch, Q, Subquery, TextField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -16,6 +17,7 @@ from chat.models import Conversation, ConversationQuerySet, Episode, Handoff, Me
 from chat.policies import visible_conversations
 from livesupport.clock import FIRST_REPLY_SECONDS, RESOLVE_SECONDS, Clock, span
 from livesupport.models import Lead
+from livesupport.mood import SHOWN, Face, face
 from livesupport.policies import visible_leads
 from tenants.workspace.models import Seat
 
@@ -71,6 +73,7 @@ class Row:
     at_words: str = ""
     unread: int = 0
     holder: Seat | None = None
+    mood: Face | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,10 @@ def with_details(conversations: ConversationQuerySet) -> ConversationQuerySet:
         .annotate(n=Count("pk"))
         .values("n")
     )
+    open_one = Episode.objects.filter(conversation=OuterRef("conversation"), ended_at__isnull=True)
+    judged = Message.objects.filter(
+        conversation=OuterRef("pk"), mood__isnull=False, episode__in=open_one.values("pk")
+    ).order_by("-seq")
     handoffs = Handoff.objects.filter(state__in=_OPEN).order_by("-pk")
     return (
         conversations.select_related("visitor", "project", "holder")
@@ -147,6 +154,7 @@ def with_details(conversations: ConversationQuerySet) -> ConversationQuerySet:
             last_text=Coalesce(Subquery(texts.values("text")[:1]), Value(""), output_field=TextField()),
             last_sender=Coalesce(Subquery(texts.values("sender")[:1]), Value(""), output_field=TextField()),
             last_seat=Subquery(texts.values("seat_id")[:1]),
+            moods=ArraySubquery(judged.values("mood")[:SHOWN]),
             unread=Coalesce(Subquery(unread, output_field=IntegerField()), Value(0)),
         )
     )
@@ -173,6 +181,7 @@ def _row(conversation: Any, seat: Seat, now: datetime) -> Row:
         at_words="asked" if standing else "",
         unread=conversation.unread if held else 0,
         holder=conversation.holder if held and conversation.holder_id != seat.pk else None,
+        mood=face(conversation.moods[::-1], conversation.project.mood_threshold),
     )
 
 

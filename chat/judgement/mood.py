@@ -102,11 +102,16 @@ def mood_of(text: str, reading: Reading, *, languages: frozenset[str], alike: Se
 
 
 def running(scores: Sequence[float]) -> Run:
-    """The running score of an episode's messages, oldest first; the newest weighs most. Needs at least one."""
-    trail = [_weighed(scores[: end + 1]) for end in range(len(scores))]
-    before = trail[:-1] or trail
+    """Where the running score of an episode's messages, oldest first, stands. Needs at least one."""
+    steps = trail(scores)
+    before = steps[:-1] or steps
     best = max(before)
-    return Run(trail[-1], best, len(trail) - before.index(best))
+    return Run(steps[-1], best, len(steps) - before.index(best))
+
+
+def trail(scores: Sequence[float]) -> list[float]:
+    """The running score after each message, oldest first; the newest message weighs most."""
+    return [_weighed(scores[: end + 1]) for end in range(len(scores))]
 
 
 def named(signals: dict[str, int]) -> str:
@@ -179,5 +184,5 @@ def _emphasised(text: str, reading: Reading) -> int:
 
 def _spoken(words: Sequence[str], reading: Reading) -> int:
     """How many of the words are small words of speech, words of feeling, or negations."""
-    said = {reading.tokens[hit.start] for hit in reading.of("small", "negation", "impatient", *SECTIONS)}
+    said = {reading.tokens[hit.start] for hit in reading.of("small", "negation", *(SECTIONS.keys() - {"trouble"}))}
     return sum(1 for word in words if said.intersection(tokens(word)))
