@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -278,9 +279,7 @@ def test_a_conversation_that_ends_in_anger_is_unresolved(shop: Cast) -> None:
     say(conversation, REFUND_QUESTION)
     say(conversation, "You are thieves. " + REFUND_QUESTION)
     assert last(conversation).data["outcome"] == "reply"
-    Episode.objects.filter(conversation=conversation).update(
-        last_message_at=timezone.now() - timezone.timedelta(hours=1)
-    )
+    Episode.objects.filter(conversation=conversation).update(last_message_at=timezone.now() - timedelta(hours=1))
     actions.end_idle_episodes()
     assert Episode.objects.get(conversation=conversation).outcome == Episode.Outcome.UNRESOLVED
 
