@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin
 
 from tenants.access import refuse
+from tenants.actions import activate_plan
 from tenants.admin_policy import GuardedSite
 from tenants.models import Domain, Due, ExternalEvent, ExternalRoute, Heartbeat, Membership, Plan, Tenant, User
+from tenants.schema import run_in
 
 
 class PlatformSite(GuardedSite):
@@ -63,13 +66,40 @@ class PlatformAdmin(ModelAdmin):
         return platform_site.has_permission(request) and bool(getattr(request.user, "is_superuser", False))
 
 
+class TenantForm(forms.ModelForm[Tenant]):
+    """A business's terms. Starting a plan is a deed of its own, not a date."""
+
+    starts_now = forms.BooleanField(
+        required=False, label="Start the plan", help_text="They pay. What is left of a trial stays free."
+    )
+
+    class Meta:
+        model = Tenant
+        fields = ("name", "plan", "trial_ends_at")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.instance.subscription == Tenant.Subscription.TRIAL and not cleaned.get("trial_ends_at"):
+            self.add_error("trial_ends_at", "A trial has an end.")
+        if cleaned.get("starts_now") and not cleaned.get("plan"):
+            self.add_error("plan", "Which plan?")
+        return cleaned
+
+
 class TenantAdmin(PlatformAdmin):
+    form = TenantForm
     editable = True
-    list_display = ("name", "plan", "trial_ends_at", "created_at")
-    list_filter = ("plan",)
+    list_display = ("name", "plan", "subscription", "trial_ends_at", "ends_at", "created_at")
+    list_filter = ("plan", "subscription")
     search_fields = ("name", "domains__domain")
-    fields = ("name", "plan", "trial_ends_at", "schema_name", "created_at")
-    readonly_fields = ("schema_name", "created_at")
+    readonly_fields = ("subscription", "billed_from", "ends_at", "schema_name", "created_at")
+    fields = ("name", "plan", "trial_ends_at", "starts_now", *readonly_fields)
+
+    def save_model(self, request: HttpRequest, obj: Tenant, form: forms.ModelForm[Tenant], change: bool) -> None:
+        """What was not on the form may have moved meanwhile, and stays."""
+        obj.save(update_fields=["name", "plan", "trial_ends_at"])
+        if form.cleaned_data["starts_now"] and obj.plan is not None:
+            run_in(str(obj.schema_name), activate_plan, plan_key=obj.plan.key)
 
 
 class DomainAdmin(PlatformAdmin):

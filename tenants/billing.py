@@ -151,9 +151,9 @@ def sentence_of(kind: Kind, *, used: int, limit: int | None, month: Month) -> st
             Kind.SEATS: "Everybody who may sign in.",
         }[kind]
     return {
-        Kind.PAGES: f"All {limit:,} pages are in use. Remove a source, and others can be read.",
-        Kind.PROJECTS: f"All {limit:,} chatbots of the plan are in use. Write to us for more.",
-        Kind.SEATS: f"All {limit:,} seats are taken. End somebody's access, and another fits.",
+        Kind.PAGES: f"Every page of the plan is in use, {limit:,} of {limit:,}. Remove a source, then others fit.",
+        Kind.PROJECTS: f"Every chatbot of the plan is in use, {limit:,} of {limit:,}. Write to us for more.",
+        Kind.SEATS: f"Every seat is taken, {limit:,} of {limit:,}. End somebody's access, and another fits.",
     }[kind]
 
 

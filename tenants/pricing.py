@@ -39,7 +39,7 @@ ASSUMPTIONS = (
     Assumption("tickets", "Tickets a month", "Chats, mails and calls that want an answer.", 2_000, 1, 1_000_000),
     Assumption("cost", "One agent’s month, in dollars", "Pay, taxes and tools.", 8_000, 0, 100_000),
     Assumption("per_agent", "Tickets an agent handles a month", "About 33 on each working day.", 700, 1, 100_000),
-    Assumption("share", "Share the AI resolves, in percent", "70 to 80 is usual with good content.", 75, 0, 100),
+    Assumption("share", "Share the AI resolves, in percent", "70 to 80 is a usual assumption.", 75, 0, 100),
 )
 
 

@@ -70,7 +70,7 @@ def bounds_of(source: Source) -> Bounds:
         return Bounds()
     room = limit - live_pages().exclude(source=source).count()
     if room <= 0:
-        raise KnowledgeError("pages_used_up", f"All {limit:,} pages of your plan are in use. Remove a source first.")
+        raise KnowledgeError("pages_used_up", f"Every page of your plan is in use, {limit:,} in all. Remove a source.")
     return Bounds(max_pages=min(room, Bounds.max_pages))
 
 

@@ -27,7 +27,7 @@ function show({ run }) {
     if (!row || !time) continue;
     row.dataset.state = hop.state;
     time.textContent = hop.shown;
-    time.className = `num${hop.late || hop.state === "failed" ? " late" : hop.state === "ok" ? " ok" : ""}`;
+    time.className = `num${hop.late || hop.state === "failed" ? " late" : hop.state === "ok" && row.querySelector("small") ? " ok" : ""}`;
   }
   return running;
 }

@@ -382,7 +382,7 @@ def test_chatbots_fill_the_plan_and_a_larger_one_makes_room(cast: Cast) -> None:
     limits(projects=2)
     cast.run(_require, Kind.PROJECTS)
     cast.run(Project.objects.create, key="second", name="Second")
-    with pytest.raises(LimitReached, match="All 2 chatbots"):
+    with pytest.raises(LimitReached, match="Every chatbot of the plan is in use, 2 of 2"):
         cast.run(_require, Kind.PROJECTS)
     limits(projects=3)
     cast.run(_require, Kind.PROJECTS)

@@ -7,14 +7,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from builtabot import wiring
 from tenants import billing, ports
+from tenants.access import open_session
 from tenants.errors import TenantError
-from tenants.models import Plan, Tenant
+from tenants.models import Plan, Tenant, User
 from tenants.ports import Order
-from tests.cast import Cast, Person
+from tenants.workspace import policies
+from tenants.workspace.models import Project
+from tests.admin.forms import filled
+from tests.cast import Cast, Person, browser
 from tests.conftest import Tenants
 
 State = Tenant.Subscription
@@ -164,3 +169,62 @@ def test_the_whole_team_reads_that_the_ai_rests(cast: Cast) -> None:
 
 def test_the_settings_lead_to_the_plan(cast: Cast) -> None:
     assert 'href="/plan/"' in page(cast, cast.owner, "/admin/")
+
+
+# -- chatbots in the settings, and the platform's staff --------------------------------------------------------------
+
+
+def test_the_list_of_chatbots_says_when_the_plan_is_full(cast: Cast) -> None:
+    Plan.objects.filter(key="professional").update(projects=2)
+    owner, add = cast.client(cast.owner), "/admin/workspace/project/add/"
+    assert "Every chatbot of the plan" not in owner.get("/admin/workspace/project/").content.decode()
+    assert owner.post(add, filled(owner, add, key="second", name="Second")).status_code == 302
+    html = owner.get("/admin/workspace/project/").content.decode()
+    assert "Every chatbot of the plan is in use, 2 of 2." in html
+    assert add not in html
+    assert owner.post(add, {"key": "third", "name": "Third"}).status_code == 403
+    Plan.objects.filter(key="professional").update(projects=3)
+    assert owner.post(add, filled(owner, add, key="third", name="Third")).status_code == 302
+    assert cast.run(Project.objects.count) == 3
+
+
+def test_a_chatbot_added_at_the_last_moment_finds_the_plan_full(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, add = cast.client(cast.owner), "/admin/workspace/project/add/"
+    form = filled(owner, add, key="second", name="Second")
+    Plan.objects.filter(key="professional").update(projects=1)
+    monkeypatch.setattr(policies, "may_add_project", lambda *args, **kwargs: True)
+    owner.post(add, form)
+    assert cast.run(Project.objects.count) == 1
+    assert "Every chatbot of the plan is in use, 1 of 1." in owner.get("/admin/").content.decode()
+
+
+@pytest.fixture
+def staff(db: None) -> Client:
+    user = User.objects.create_superuser("staff@builtabot.example", "a lamp in the north")
+    key = open_session(user=user, tenant=Tenant.objects.get(schema_name="public"), seconds=600)
+    return browser("localhost:8000", key)
+
+
+def _terms(client: Client, page: str, **changes: Any) -> dict[str, Any]:
+    """The form as a browser sends it: a date and a time apart."""
+    data = filled(client, page)
+    ends = data.pop("trial_ends_at")
+    return data | {"trial_ends_at_0": f"{ends:%Y-%m-%d}", "trial_ends_at_1": f"{ends:%H:%M:%S}"} | changes
+
+
+def test_the_platforms_staff_start_a_plan(cast: Cast, staff: Client) -> None:
+    _in_trial(cast)
+    page = f"/admin/tenants/tenant/{cast.tenant_id}/change/"
+    ends = cast.tenant.trial_ends_at
+    assert staff.post(page, _terms(staff, page, name="Renamed")).status_code == 302
+    assert (cast.tenant.name, cast.tenant.subscription) == ("Renamed", State.TRIAL)
+    assert staff.post(page, _terms(staff, page, starts_now="on")).status_code == 302
+    assert (cast.tenant.subscription, cast.tenant.billed_from.date()) == (State.ACTIVE, ends.date())
+
+
+def test_staff_cannot_leave_a_trial_without_an_end(cast: Cast, staff: Client) -> None:
+    _in_trial(cast)
+    page = f"/admin/tenants/tenant/{cast.tenant_id}/change/"
+    answer = staff.post(page, _terms(staff, page, trial_ends_at_0="", trial_ends_at_1=""))
+    assert "A trial has an end." in answer.content.decode()
+    assert cast.tenant.trial_ends_at is not None
