@@ -38,9 +38,7 @@ def bind(table: Mapping[str, Handler]) -> None:
 def keep(*, kind: str, external_id: str, body: dict[str, Any]) -> bool:
     """Store a verified call; False when it was stored before."""
     with transaction.atomic():
-        event, is_new = ExternalEvent.objects.get_or_create(
-            kind=kind, external_id=external_id, defaults={"body": body}
-        )
+        event, is_new = ExternalEvent.objects.get_or_create(kind=kind, external_id=external_id, defaults={"body": body})
         if is_new:
             publish(ExternalEventKept(event.pk))
     return is_new
@@ -87,7 +85,5 @@ def _failed(event: ExternalEvent, error: ProductError) -> None:
 def waiting(now: datetime | None = None) -> list[int]:
     """Events whose nudge or worker was lost, or that shall be tried again; oldest first, at most 200."""
     now = now or timezone.now()
-    late = ExternalEvent.objects.filter(
-        handled_at__isnull=True, next_at__lte=now, received_at__lte=now - NUDGE_TIME
-    )
+    late = ExternalEvent.objects.filter(handled_at__isnull=True, next_at__lte=now, received_at__lte=now - NUDGE_TIME)
     return list(late.order_by("next_at").values_list("pk", flat=True)[:SWEEP_ROWS])

@@ -43,4 +43,3 @@ def test_an_owner_connects_slack_and_rehearses_through_it(product: Product, brow
     assert [step["name"] for step in told["steps"]] == STEPS
     assert told["ok"] is True
     assert all(step["ms"] is not None for step in told["steps"])
-
