@@ -286,7 +286,7 @@ def test_the_button_plays_a_whole_escalation_against_the_running_server(fresh_te
         stopped = _wait_for_end(client)[-1]
         assert states(stopped) == ["failed", *["todo"] * 5], (tmp_path / "worker.log").read_text()
         assert "Add content first." in stopped["run"]["sentence"]
-        cast.run(_add_page, cast.project_id)
+        cast.run(add_page, cast.project_id)
         press(client)
         told = _wait_for_end(client)
     assert told[-1]["run"]["sentence"] == "Every step happened. You can go live.", told[-1]
@@ -300,7 +300,8 @@ def test_the_button_plays_a_whole_escalation_against_the_running_server(fresh_te
     assert "went all the way, answered by Rehearsal" in client.get("/setup/").content.decode()
 
 
-def _add_page(project_id: int) -> None:
+def add_page(project_id: int) -> None:
+    """A page that answers its own title, read and live. Needs the schema of a tenant of this test's own."""
     project = Project.objects.get(pk=project_id)
     source = knowledge.add_source(project=project, kind=Source.Kind.TEXT, name="How long do refunds take?", text=PAGE)
     knowledge.start_crawl(source=source)
