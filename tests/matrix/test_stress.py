@@ -143,12 +143,17 @@ def test_two_hundred_sockets_of_four_tenants_never_cross(port: int, fresh_tenant
         assert Counter((tab.conversation, text) for text in tab.texts()) == Counter(
             {key: count for key, count in sent_to.items() if key[0] == tab.conversation}
         )
+    talked_in = {tab.conversation for tab in tabs}
     for cast in casts:
-        stored = cast.run(
-            lambda cast=cast: list(Message.objects.filter(text__startswith="zq").values_list("text", flat=True))
-        )
-        assert len(stored) == MESSAGES // TENANTS
-        assert all(text.startswith(cast.marker) for text in stored)
+        stored = cast.run(_texts)
+        assert sum(conversation in talked_in for conversation, _ in stored) == MESSAGES // TENANTS
+        assert all(text.startswith(cast.marker) for _, text in stored)
+
+
+def _texts() -> list[tuple[str, str]]:
+    """Each stored text that carries some tenant's marker at its start, with its conversation."""
+    rows = Message.objects.filter(text__startswith="zq").values_list("conversation_id", "text")
+    return [(str(conversation), text) for conversation, text in rows]
 
 
 def test_idle_sockets_stay_open(port: int, fresh_tenant: Cast, tmp_path: Path) -> None:
