@@ -204,8 +204,9 @@ class SourceAdmin(WorkspaceAdmin):
     @display(description="File")
     def file(self, source: Source) -> SafeString:
         """What is uploaded now, with where visitors open it once it answers."""
-        context = {"files": source.files.order_by("-created_at", "-pk")}
-        return render_to_string("admin/knowledge/source/_files.html", context)
+        live = set(source.documents.filter(is_live=True).values_list("file", flat=True))
+        shown = [(file, file.pk in live) for file in source.files.order_by("-created_at", "-pk")]
+        return render_to_string("admin/knowledge/source/_files.html", {"files": shown})
 
     @display(description="Content", ordering="name")
     def title(self, source: Source) -> str:

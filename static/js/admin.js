@@ -17,3 +17,8 @@ document.addEventListener("click", async (event) => {
     getSelection()?.selectAllChildren(line);
   }
 });
+
+// Unfold writes a chosen file's name into the text field beside its own kind of file field; ours has none.
+document.addEventListener("change", (event) => {
+  if (event.target instanceof HTMLInputElement && event.target.matches(".bab-drop")) event.stopPropagation();
+}, { capture: true });
