@@ -7,7 +7,9 @@ from celery import current_app
 from django.utils import timezone
 
 from chat.events import ContactLeft, HandoffRequested, SeatSeen
+from chat.models import Handoff
 from livesupport.actions import keep_lead, note_seen
+from livesupport.card import unanswered
 from livesupport.events import RehearsalStarted
 from livesupport.waiting import LOOK_EVERY
 from tenants import due
@@ -22,9 +24,11 @@ def on_seat_seen(event: SeatSeen) -> None:
 
 
 def on_contact_left(event: ContactLeft) -> None:
-    """A visitor wants to be written to."""
+    """A visitor wants to be written to: about what stayed unanswered, not about having asked for a person."""
+    handoff = Handoff.objects.filter(conversation_id=event.conversation_id).order_by("-pk").first()
+    asked = unanswered(handoff) if handoff and handoff.question == event.question else ""
     keep_lead(
-        conversation_id=event.conversation_id, name=event.name, email=event.email, question=event.question
+        conversation_id=event.conversation_id, name=event.name, email=event.email, question=asked or event.question
     )
 
 

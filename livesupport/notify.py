@@ -24,6 +24,7 @@ from chat.events import ContactLeft, HandoffRequested, HandoffStanding
 from chat.models import Conversation, Episode, Handoff, Message
 from chat.render import web_address
 from livesupport.availability import seats_away, zone_of
+from livesupport.card import unanswered
 from livesupport.clock import span
 from livesupport.models import Lead
 from livesupport.queue import TRIGGER_PILLS
@@ -129,7 +130,7 @@ def compose(payload: dict[str, Any]) -> mail.Letter | None:
         "visitor": conversation.visitor,
         "email": lead.email if lead else conversation.visitor.email,
         "why": _why(handoff),
-        "question": (lead.question if lead else "") or (handoff.question if handoff else ""),
+        "question": (unanswered(handoff) if handoff else "") or (lead.question if lead else ""),
         "page_title": conversation.page_title,
         "page_url": web_address(conversation.page_url),
         "lines": _lines(conversation),

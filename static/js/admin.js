@@ -22,3 +22,11 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("change", (event) => {
   if (event.target instanceof HTMLInputElement && event.target.matches(".bab-drop")) event.stopPropagation();
 }, { capture: true });
+
+// Unfold's scroll boxes all bear one name: a screen reader lists them, and nobody can tell which is which.
+addEventListener("load", () => {
+  for (const box of document.querySelectorAll(".simplebar-content-wrapper")) {
+    const where = box.closest("#nav-sidebar-apps") ? "Menu" : box.querySelector("table") ? "Table" : "More";
+    box.setAttribute("aria-label", where);
+  }
+});

@@ -238,10 +238,11 @@ class AuditAdmin(WorkspaceAdmin):
 class OutboxAdmin(WorkspaceAdmin):
     """What must leave the house, and what keeps it. The content stays out of sight: it may hold a visitor's."""
 
-    list_display = ("created_at", "kind", "shown_state", "attempts", "last_error")
+    list_display = ("created_at", "kind", "to_whom", "shown_state", "attempts", "last_error")
     list_filter = ("state", "kind")
     fields = readonly_fields = (
         "kind",
+        "to_whom",
         "lane",
         "shown_state",
         "attempts",
@@ -273,6 +274,10 @@ class OutboxAdmin(WorkspaceAdmin):
         else:
             messages.info(request, "It did not fail for good; there is nothing to try again.")
         return HttpResponseRedirect(reverse("admin:workspace_outboxentry_change", args=[entry.pk]))
+
+    @display(description="To")
+    def to_whom(self, entry: OutboxEntry) -> str:
+        return str(entry.payload.get("to", ""))
 
     @display(
         description="State",

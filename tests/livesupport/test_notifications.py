@@ -121,6 +121,14 @@ def test_a_lead_is_mailed_with_its_address_and_never_to_it(cast: Cast) -> None:
     assert {address for each in delivered() for address in each.recipients()} == {DESK}
 
 
+def test_a_lead_is_about_the_question_not_about_having_asked_for_a_person(cast: Cast) -> None:
+    guest = Guest("Do you repair the Dursey?", "Let me talk to a human")
+    guest.leaves("maya@lindqvist.example")
+    assert Lead.objects.get(conversation=guest.id).question == "Do you repair the Dursey?"
+    (letter,) = delivered()
+    assert "Do you repair the Dursey?" in letter.alternatives[0][0].split("What was said")[0]
+
+
 def test_news_of_one_conversation_come_at_most_every_ten_minutes(cast: Cast) -> None:
     guest = Guest("Let me talk to a human")
     assert len(delivered()) == 1
