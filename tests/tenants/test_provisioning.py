@@ -16,7 +16,9 @@ from tests.conftest import Tenants
 
 SHAPE = {
     "columns": """
-        SELECT table_name, column_name, ordinal_position, udt_schema, udt_name, is_nullable, column_default,
+        SELECT table_name, column_name,
+               row_number() OVER (PARTITION BY table_name ORDER BY ordinal_position),  -- a dropped one leaves a gap
+               udt_schema, udt_name, is_nullable, column_default,
                is_identity, identity_generation, character_maximum_length,
                (SELECT atttypmod FROM pg_attribute WHERE attname = column_name AND attrelid =
                    (quote_ident(table_schema) || '.' || quote_ident(table_name))::regclass)
