@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core import mail
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -18,6 +19,7 @@ from tenants.billing import Kind, Month, month_around
 from tenants.errors import LimitReached, PlanMoveRefused
 from tenants.models import Due, Plan, Tenant
 from tenants.schema import run_in
+from tenants.workspace import outbox
 from tenants.workspace.models import AuditEntry, OutboxEntry, Project, Seat
 from tests.cast import Cast
 from tests.conftest import Tenants
@@ -232,6 +234,16 @@ def test_a_letter_says_how_things_are_when_it_leaves(cast: Cast) -> None:
     assert cast.run(plan_letter.compose, payload | {"about": "ended"}) is None
     assert cast.run(plan_letter.compose, payload | {"about": "limit"}) is None
     assert cast.run(plan_letter.compose, payload | {"seat": cast.agent.seat_id}) is None
+
+
+def test_the_letter_reaches_the_owner_alone(cast: Cast) -> None:
+    move(cast, subscription=State.TRIAL, trial_ends_at=timezone.now() - timedelta(minutes=1), billed_from=None)
+    cast.run(actions.watch_plan)
+    cast.run(outbox.deliver_due)
+    assert [(letter.to, letter.subject) for letter in mail.outbox] == [
+        ([cast.owner.email], f"{cast.tenant.name}: the AI rests")
+    ]
+    assert "Nothing is deleted" in mail.outbox[0].body
 
 
 # -- after the end ---------------------------------------------------------------------------------------------------
