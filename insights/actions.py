@@ -57,7 +57,7 @@ def _met(gap_id: int) -> KnowledgeGap:
     if central is not None:
         gap.question, gap.language = central.text, central.turn.conversation.language
     if gap.state == State.CLOSED:
-        gap.state, gap.closed_at, gap.proof = State.OPEN, None, {}
+        gap.state, gap.closed_at, gap.proof = State.OPEN, None, {"reopened_at": timezone.now().isoformat()}
     gap.times_asked, gap.last_asked_at = F("times_asked") + 1, timezone.now()
     gap.save(update_fields=["question", "language", "state", "closed_at", "proof", "times_asked", "last_asked_at"])
     gap.refresh_from_db()

@@ -75,6 +75,11 @@ class Gap:
         return tuple(one for one in self.tried if not one.passes)
 
     @property
+    def is_back(self) -> bool:
+        """Whether it was closed, and then asked again without a good answer."""
+        return "reopened_at" in self.row.proof
+
+    @property
     def is_checked(self) -> bool:
         """Whether an answer was written that has not been read, or asked for, yet."""
         return self.row.check_asked_at is not None or (self.row.answer_id is not None and not self.row.proof)

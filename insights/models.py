@@ -43,7 +43,8 @@ class KnowledgeGap(models.Model):
     proof: Any = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What came of asking again: {at, needed, questions: [{text, before, after, passes}]}.",
+        help_text="What came of asking again: {at, needed, questions: [{text, before, after, passes}]}; of a gap that "
+        "was closed and is open again {reopened_at}.",
     )
     closed_at = models.DateTimeField(null=True, blank=True)
 

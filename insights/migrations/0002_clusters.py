@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='knowledgegap',
             name='proof',
-            field=models.JSONField(blank=True, default=dict, help_text='What came of asking again: {at, needed, questions: [{text, before, after, passes}]}.'),
+            field=models.JSONField(blank=True, default=dict, help_text='What came of asking again: {at, needed, questions: [{text, before, after, passes}]}; of a gap that was closed and is open again {reopened_at}.'),
         ),
         migrations.AlterField(
             model_name='knowledgegap',

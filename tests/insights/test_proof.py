@@ -114,7 +114,7 @@ def test_confidence_that_was_there_before_proves_nothing_without_the_entry(proje
     assert not proof.ask_again(gap_id=gap.pk)
 
 
-def test_a_better_answer_is_tried_again_and_asked_again_opens_it(project: Project) -> None:
+def test_a_better_answer_is_tried_again_and_asked_again_opens_it(cast: Cast, project: Project) -> None:
     ask(project, "Do you repair phones?")
     gap = KnowledgeGap.objects.get()
     source = write(project, "Opening hours", "The showroom is open from nine to five.", gap=gap)
@@ -127,7 +127,8 @@ def test_a_better_answer_is_tried_again_and_asked_again_opens_it(project: Projec
     assert gap.state == "closed"
     ask(project, "Do you repair phones?")
     gap.refresh_from_db()
-    assert (gap.state, gap.proof, gap.closed_at) == ("open", {}, None)
+    assert (gap.state, list(gap.proof), gap.closed_at) == ("open", ["reopened_at"], None)
+    assert "Closed before, asked again" in cast.client(cast.agent).get("/insights/").content.decode()
     assert links.answer(gap) == f"/admin/knowledge/source/{source.pk}/change/"
 
 

@@ -83,6 +83,9 @@ def test_what_is_written_answers_under_its_title_without_a_link(tenants: Tenants
     text, cited = said(tenants.a, ASKED)
     assert "ninety days" in text
     assert cited == [(name, "")]
+    tried = tenants.a.client(tenants.a.owner).get("/setup/", {"part": "answer", "ask": ASKED}).content.decode()
+    assert f'<span class="src"><span class="cite">1</span><span dir="auto">{name}' in tried
+    assert 'href=""' not in tried
 
 
 def test_an_uploaded_pdf_answers_with_its_page(tenants: Tenants) -> None:
