@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from chat.judgement.lexicon import lexicon, read
-from chat.judgement.mood import SAME_QUESTION, Mood, Run, mood_of, named, running
+from chat.judgement.mood import Mood, Run, mood_of, named, running, same_question
 from chat.judgement.request import Ask, ask_in
 from chat.judgement.rules import Rules
 from chat.judgement.topics import Topic, first_word, topics_of
@@ -121,8 +122,9 @@ def languages_of(text: str, expected: Sequence[str] = ()) -> frozenset[str]:
     return frozenset({found, "en", *known}) if found else frozenset()
 
 
-def score(text: str, *, expected: Sequence[str] = (), alike: Sequence[float] = ()) -> Mood:
-    """The mood of one message alone."""
+@lru_cache(maxsize=1024)
+def score(text: str, *, expected: tuple[str, ...] = (), alike: tuple[float, ...] = ()) -> Mood:
+    """The mood of one message alone. Cached: each message is read again with every later one of its episode."""
     return mood_of(text, read(text), languages=languages_of(text, expected), alike=alike)
 
 
@@ -144,13 +146,13 @@ def _look(facts: Facts) -> _Seen:
     before = [score(one.text, expected=facts.expected) for one in facts.earlier]
     moods = [old.score if one.mood is None else one.mood for one, old in zip(facts.earlier, before, strict=True)]
     not_helped = sum(1 for one in (*before, mood) if one.signals.get("said it did not help"))
-    again = sum(one.alike >= SAME_QUESTION for one in facts.earlier) if mood.signals.get("asked the same again") else 0
+    again = sum(one.alike >= same_question(languages) for one in facts.earlier)
     return _Seen(
         ask=ask_in(reading),
         keyword=first_word(reading.tokens, facts.rules.person_words),
         mood=mood,
         run=running([*moods, mood.score]),
-        strikes=(not_helped, again),
+        strikes=(not_helped, again if "asked the same again" in mood.signals else 0),
         topics=topics_of(reading, languages=languages, own=facts.rules.topics),
         kind=kind_of(reading, languages=languages),
     )

@@ -82,8 +82,14 @@ def test_each_signal_has_a_name(text: str, signal: str) -> None:
 
 def test_the_same_question_again_weighs_on_the_mood() -> None:
     text = "How do I hang the lamp?"
-    assert score(text, alike=[0.95]).score < score(text, alike=[0.9]).score == score(text).score
-    assert "asked the same again" not in score("ok thanks", alike=[1.0]).signals
+    assert score(text, alike=(0.95,)).score < score(text, alike=(0.9,)).score == score(text).score
+    assert "asked the same again" not in score("ok thanks", alike=(1.0,)).signals
+
+
+def test_languages_that_lie_closer_together_need_more_likeness() -> None:
+    text = "Wie hänge ich die Lampe auf?"
+    assert "asked the same again" not in score(text, alike=(0.93,)).signals
+    assert "asked the same again" in score(text, alike=(0.95,)).signals
 
 
 def test_a_negation_reaches_no_further_than_its_own_clause() -> None:
