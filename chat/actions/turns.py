@@ -157,12 +157,13 @@ def drop_turn(*, turn_id: int) -> None:
 
 
 def _locked_turn(turn_id: int) -> tuple[Conversation, Turn] | None:
-    """The conversation, locked, and its turn, if the turn may still speak."""
+    """The conversation, locked, and its turn, if the turn may still speak; else the turn is dropped."""
     turn = Turn.objects.select_related("message").get(pk=turn_id)
     conversation = lock(turn.conversation_id)
     turn.refresh_from_db(fields=["state", "epoch"])
     current = turn.state == Turn.State.RUNNING and turn.epoch == conversation.epoch
     if not current or conversation.owner != Conversation.Owner.AI:
+        drop_turn(turn_id=turn_id)
         return None
     return conversation, turn
 
@@ -172,7 +173,6 @@ def answer_turn(*, turn_id: int, text: str, outcome: str, citations: list[dict[s
     with transaction.atomic():
         held = _locked_turn(turn_id)
         if held is None:
-            drop_turn(turn_id=turn_id)
             return None
         conversation, turn = held
         data = {"turn": turn_id, "outcome": outcome, "citations": citations, "confidence": turn.confidence}
@@ -189,7 +189,6 @@ def ask_contact(*, turn_id: int, kind: str, language: str = "") -> Message | Non
     with transaction.atomic():
         held = _locked_turn(turn_id)
         if held is None:
-            drop_turn(turn_id=turn_id)
             return None
         conversation, turn = held
         visitor = conversation.visitor
@@ -209,7 +208,6 @@ def hand_over_turn(*, turn_id: int, trigger: str, reason: str, language: str = "
     with transaction.atomic():
         held = _locked_turn(turn_id)
         if held is None:
-            drop_turn(turn_id=turn_id)
             return None
         conversation, turn = held
         _finish(turn, Turn.State.FAILED if trigger == Handoff.Trigger.FAILURE else Turn.State.DONE)
