@@ -129,13 +129,19 @@ def question_of(job: Job, project: Project, evidence: Evidence) -> Question:
 
 
 def model_of(project: Project) -> Model | None:
-    """The model that answers for a project: its own endpoint and key, else the operator's; None quotes pages."""
+    """The model that answers for a project; None quotes pages.
+
+    An address of the project's own is called with its own key, or without any; else the operator's address is, with
+    the project's key. On the operator's key the operator's model answers: whoever pays chooses.
+    """
     if project.answerer != Project.Answerer.OPENAI:
         return None
-    name = project.model_name or settings.OPENAI_MODEL
-    if project.model_key:
+    name, base_url = project.model_name or settings.OPENAI_MODEL, settings.OPENAI_BASE_URL
+    if project.model_base_url:
         return Model(name=name, key=project.model_key, base_url=project.model_base_url)
-    return Model(name=name, key=settings.OPENAI_API_KEY, base_url=settings.OPENAI_BASE_URL, is_operators=True)
+    if project.model_key:
+        return Model(name=name, key=project.model_key, base_url=base_url, is_operators=True)
+    return Model(name=settings.OPENAI_MODEL, key=settings.OPENAI_API_KEY, base_url=base_url, is_operators=True)
 
 
 def citations(numbers: tuple[int, ...], evidence: Evidence) -> list[dict[str, Any]]:
