@@ -24,7 +24,12 @@ DEMO_PROJECT = "shop"
 
 
 class HealthMiddleware:
-    """`/healthz`: this process answers. `/readyz`: all is there, else 503 and what is missing."""
+    """`/healthz`: this process answers. `/readyz`: it can serve, else 503 and what is missing.
+
+    A web process is judged by what it needs itself: tables, database, broker. Workers are no part of that: one that
+    reads a slow file would take every web process out of traffic at once, and no visitor would be better off. The
+    demo, whose one answer says that the whole product is up, asks for its workers and its content too.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -55,14 +60,14 @@ def _missing_in_database() -> Iterator[str]:
     if not _Migrations.applied():
         yield "migrations"
         return
-    fresh = Heartbeat.objects.filter(at__gt=timezone.now() - timedelta(seconds=FRESH_SECONDS))
-    alive = set(fresh.values_list("name", flat=True))
-    yield from (title for name, title in QUEUES.items() if name not in alive)
     if settings.DEMO:
         yield from _missing_of_demo()
 
 
 def _missing_of_demo() -> Iterator[str]:
+    fresh = Heartbeat.objects.filter(at__gt=timezone.now() - timedelta(seconds=FRESH_SECONDS))
+    alive = set(fresh.values_list("name", flat=True))
+    yield from (title for name, title in QUEUES.items() if name not in alive)
     tenant = tenant_at(f"acme.{settings.BASE_DOMAIN}")
     gap = run_in(str(tenant.schema_name), _content_gap) if tenant else "not seeded"
     if gap:

@@ -39,7 +39,7 @@ OPENAI_MODEL = ENV.text("OPENAI_MODEL", "gpt-4o-mini", "The model when a project
 CRAWL_ALLOW_PRIVATE = frozenset(
     ENV.words("CRAWL_ALLOW_PRIVATE", "Exact host:port list of private hosts the crawler may fetch.")
 )
-DEMO = ENV.flag("DEMO", False, "The demo's tenant must be crawled before /readyz says ready.")
+DEMO = ENV.flag("DEMO", False, "This is the demo: /readyz waits for its workers and its content too.")
 DEMO_PASSWORD = ENV.text("DEMO_PASSWORD", "", "The password of the demo's two people; empty makes `seed_demo` refuse.")
 TRUST_PROXY = ENV.flag("TRUST_PROXY", False, "Believe X-Forwarded-Proto of the proxy in front.")
 EMAIL_URL = ENV.text("EMAIL_URL", "", "smtp[s]://user:password@host:port; empty writes mail to DATA_DIR/mail.")

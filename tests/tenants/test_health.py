@@ -30,8 +30,15 @@ def missing(host: str = "evil.example") -> list[str]:
     return body.get("missing", [])
 
 
+@pytest.fixture
+def demo(tenants: Tenants, workers: None, settings: Any) -> None:
+    """A demo that has all it needs."""
+    settings.DEMO = True
+    Domain.objects.create(domain="acme.localhost", tenant=tenants.a.tenant)
+
+
 @pytest.mark.parametrize("host", HOSTS)
-def test_health_is_answered_on_every_host(workers: None, host: str) -> None:
+def test_health_is_answered_on_every_host(db: None, host: str) -> None:
     assert browser(host).get("/healthz").json() == {"ok": True}
     answer = browser(host).get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"ready": True})
@@ -39,7 +46,7 @@ def test_health_is_answered_on_every_host(workers: None, host: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["chat", "index"])
-def test_a_worker_without_a_fresh_sign_of_life_is_missing(workers: None, name: str) -> None:
+def test_the_demo_misses_a_worker_without_a_fresh_sign_of_life(demo: None, name: str) -> None:
     Heartbeat.objects.filter(name=name).update(at=timezone.now() - timedelta(seconds=29))
     assert missing() == []
     Heartbeat.objects.filter(name=name).update(at=timezone.now() - timedelta(seconds=31))
@@ -48,7 +55,14 @@ def test_a_worker_without_a_fresh_sign_of_life_is_missing(workers: None, name: s
     assert missing() == ["chat worker", "index worker"]
 
 
-def test_tables_that_lag_behind_are_named(workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elsewhere_a_worker_at_a_slow_page_takes_no_web_process_out_of_traffic(workers: None) -> None:
+    Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=5))
+    assert missing() == []
+    Heartbeat.objects.all().delete()
+    assert missing() == []
+
+
+def test_tables_that_lag_behind_are_named(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db.migrations.executor import MigrationExecutor
 
     monkeypatch.setattr(health._Migrations, "_applied", False)
@@ -58,7 +72,7 @@ def test_tables_that_lag_behind_are_named(workers: None, monkeypatch: pytest.Mon
     assert missing() == []
 
 
-def test_a_broker_that_does_not_answer_is_named(workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_does_not_answer_is_named(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from celery import current_app
     from kombu import Connection
 
