@@ -18,6 +18,7 @@ from pytest_django import DjangoDbBlocker
 from tenants import provisioning
 from tenants.models import Domain, Plan, Tenant
 from tests.cast import BASE_DOMAIN, Cast, plant
+from tests.web import serving
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -100,6 +101,13 @@ def fresh_tenants(
     with django_db_blocker.unblock():
         yield lambda count: [make_tenant() for _ in range(count)]
         connection.close()
+
+
+@pytest.fixture(scope="session")
+def web_port(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of the product's web process over this run's database: one for all tests of a worker."""
+    with serving(tmp_path_factory.mktemp("web")) as port:
+        yield port
 
 
 @pytest.fixture

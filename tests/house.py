@@ -10,7 +10,7 @@ import re
 import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,6 +142,7 @@ def _names(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, alias.name) for alias in node.names)
 
 
+@cache  # each rule reads the same trees
 def product() -> list[Module]:
     """Every Python file of the product, migrations apart."""
     files = (path for app in ORDER for path in sorted((ROOT / app).rglob("*.py")) if "migrations" not in path.parts)

@@ -17,9 +17,10 @@ from pytest_django import DjangoDbBlocker
 
 from chat.models import Conversation, Handoff
 from tenants.workspace.models import Project
+from tests.browser.product import ROOT, browsing
 from tests.chat import hostile_files as files
 from tests.chat import widget_stage as stage
-from tests.chat.widget_stage import DESKTOP, PHONE, open_chat, until
+from tests.chat.widget_stage import DESKTOP, open_chat, until
 from tests.conftest import make_tenant
 from tests.knowledge.test_pdf import make_pdf
 from tests.livesupport.test_dashboard_browser import Desk
@@ -38,16 +39,12 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def set_up(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Stage]:
+def set_up(web_port: int, django_db_blocker: DjangoDbBlocker) -> Iterator[Stage]:
     with django_db_blocker.unblock():
         cast = make_tenant()
         cast.run(lambda: Project.objects.update(name="Brackwater", greeting=""))
-    with (
-        stage.web_server() as port,
-        stage.shop_server(f"http://{cast.host}:{port}") as shop,
-        stage.browser() as browser,
-    ):
-        yield Stage(shop, Desk(cast, port, browser, django_db_blocker))
+    with stage.shop_server(f"http://{cast.host}:{web_port}") as shop, browsing() as browser:
+        yield Stage(shop, Desk(cast, web_port, browser, django_db_blocker))
 
 
 def _end_all() -> None:
@@ -59,10 +56,10 @@ def _end_all() -> None:
 class Both:
     """A visitor who asked for a person, and an agent who is online. Nothing may end in an error on either page."""
 
-    def __init__(self, set_up: Stage, *, viewport: dict[str, int] = DESKTOP, scheme: str = "light") -> None:
+    def __init__(self, set_up: Stage) -> None:
         self.problems: list[str] = []
         set_up.desk.run(_end_all)
-        look: dict[str, Any] = {"viewport": viewport, "color_scheme": scheme, "accept_downloads": True}
+        look: dict[str, Any] = {"viewport": DESKTOP, "accept_downloads": True}
         self.agent = set_up.desk.page(set_up.desk.cast.agent, **look)
         self._listen(self.agent)
         self.agent.wait_for_timeout(500)  # their first sign of life
@@ -219,10 +216,7 @@ def test_a_pasted_picture_is_sent(both: Both) -> None:
     expect(both.agent.locator("[data-log] .file-pic")).to_have_count(2)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_files_are_accessible(set_up: Stage, viewport: dict[str, int], scheme: str) -> None:
-    both = Both(set_up, viewport=viewport, scheme=scheme)
+def test_files_are_accessible(both: Both) -> None:
     both.ask_for_a_person()
     both.send(SHOT, PDF)
     expect(both.frame.locator("[data-log] .w-file")).to_be_visible()
@@ -232,21 +226,21 @@ def test_files_are_accessible(set_up: Stage, viewport: dict[str, int], scheme: s
     both.send(SVG)
     expect(both.frame.locator(".is-failed")).to_be_visible()
     expect(both.agent.locator("[data-log] .file-pic")).to_have_count(2)
-    look = f"{'phone' if viewport is PHONE else 'desktop'}-{scheme}"
-    keep(both.shop, f"visitor-{look}")
-    keep(both.agent, f"agent-{look}")
-    check(both.frame)
-    check(both.agent)
+    for look in stage.looks(both.shop, both.agent):
+        keep(both.shop, f"visitor-{look}")
+        keep(both.agent, f"agent-{look}")
+        check(both.frame)
+        check(both.agent)
     both.frame.get_by_role("button", name="Open picture phone.jpg").click()
     expect(both.frame.locator("dialog.w-look")).to_be_visible()
-    keep(both.shop, f"look-{look}")
-    check(both.frame)
-    both.close()
+    for look in stage.looks(both.shop):
+        keep(both.shop, f"look-{look}")
+        check(both.frame)
 
 
 def keep(page: Page, name: str) -> None:
     """A screenshot for people to look at; it must not be blank."""
-    shot = page.screenshot(path=stage.ROOT / ".artifacts" / f"attachments-{name}.png")
+    shot = page.screenshot(path=ROOT / ".artifacts" / f"attachments-{name}.png")
     with Image.open(io.BytesIO(shot)) as picture:
         assert len(picture.convert("RGB").getcolors(2**24) or []) > 50
 

@@ -14,6 +14,7 @@ from pytest_django import DjangoDbBlocker
 
 from chat.models import Message
 from tenants.workspace.models import Project
+from tests.browser.product import browsing
 from tests.cast import Cast
 from tests.chat import widget_stage as stage
 from tests.chat.widget_stage import DESKTOP, PHONE, Script, frame_of, open_chat, until
@@ -48,16 +49,12 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def set_up(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Stage]:
+def set_up(web_port: int, django_db_blocker: DjangoDbBlocker) -> Iterator[Stage]:
     with django_db_blocker.unblock():
         cast = make_tenant()
         questions = ["How long do I have to return a lamp?", "Where is my order?"]
         cast.run(lambda: Project.objects.update(name="Brackwater", greeting="", suggestions=questions))
-    with (
-        stage.web_server() as port,
-        stage.shop_server(f"http://{cast.host}:{port}") as shop,
-        stage.browser() as browser,
-    ):
+    with stage.shop_server(f"http://{cast.host}:{web_port}") as shop, browsing() as browser:
         yield Stage(shop, cast, browser, django_db_blocker)
 
 
@@ -247,7 +244,7 @@ def test_words_written_offline_wait_and_arrive_once_in_order(script: Script, pag
     frame = open_chat(page)
     at_rest(frame)
     script.down = True
-    script.routes[0].close(code=1012)
+    script.routes[0].close(code=1011)
     expect(frame.locator("[data-banner]")).to_contain_text("No connection.")
     for text in ("first", "second", "third"):
         write(frame, text)
@@ -262,7 +259,7 @@ def test_words_written_offline_wait_and_arrive_once_in_order(script: Script, pag
     frame.get_by_role("button", name="Try now").click()
     until(page, lambda: len(script.said("message.send")) == 3)
     script.silent = False
-    script.routes[0].close(code=1012)
+    script.routes[0].close(code=1011)
     until(page, lambda: len(script.said("message.send")) == 6)
     expect(frame.locator(".is-pending")).to_have_count(0)
     assert texts(frame) == ["first", "second", "third"]
@@ -504,7 +501,7 @@ def test_axe_finds_nothing(set_up: Stage, scheme: str) -> None:
     frame.get_by_label("3 of 5").check(force=True)
     check("rating")
     script.down = True
-    script.routes[0].close(code=1012)
+    script.routes[0].close(code=1011)
     write(frame, "Still there?")
     expect(frame.locator("[data-banner]")).to_be_visible()
     check("offline")

@@ -4,36 +4,17 @@ test needs a server that misbehaves, a scripted one that speaks docs/protocol.md
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Frame, Page, WebSocketRoute, sync_playwright
+from playwright.sync_api import BrowserContext, Frame, Page, WebSocketRoute
 
-ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-READY_SECONDS = 60
 SHOP = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The Harbour lamp</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>body { margin: 0; font: 18px/1.6 Georgia, serif; background: #f3eee6; color: #2b241c; }
@@ -41,33 +22,6 @@ header { padding: 22px 56px; border-bottom: 1px solid #ddd3c4; } main { padding:
 <body><header><b>Brackwater</b></header><main><h1>The Harbour lamp</h1>
 <p>A spun brass stem under a mouth-blown shade.</p><button id="buy">Add to bag</button></main>
 <script async src="WIDGET/widget.js" data-project="shop" EXTRA></script></body></html>"""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def web_server() -> Iterator[int]:
-    """The product's web process on this run's own database. Yields its port."""
-    port = free_port()
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "-v", "0"]
-    env = {**os.environ, "PORT": str(port), "DJANGO_SETTINGS_MODULE": "builtabot.settings"}
-    process = subprocess.Popen([*command, "builtabot.asgi:application"], cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline and process.poll() is None:
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
-                break
-            time.sleep(0.2)
-        else:
-            raise RuntimeError("the web process did not come up")
-        yield port
-    finally:
-        process.terminate()
-        process.wait(15)
 
 
 @contextmanager
@@ -94,16 +48,6 @@ def shop_server(widget: str) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-@contextmanager
-def browser() -> Iterator[Browser]:
-    """A headless Chromium; Debian's if it is there, else Playwright's own."""
-    with sync_playwright() as playwright:
-        path = shutil.which("chromium")
-        launched = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 class Script:
@@ -232,6 +176,17 @@ def frame_of(page: Page, *, seconds: float = 10) -> Frame:
 def open_chat(page: Page) -> Frame:
     page.locator("[data-builtabot] .launcher").click()
     return frame_of(page)
+
+
+def looks(*pages: Page) -> Iterator[str]:
+    """Desktop and phone, light and dark: the pages take each look in turn, and its name is yielded."""
+    for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
+        for scheme in ("light", "dark"):
+            for page in pages:
+                page.set_viewport_size(viewport)  # type: ignore[arg-type]
+                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                page.wait_for_timeout(400)  # colours cross over
+            yield f"{size}-{scheme}"
 
 
 def until(page: Page, true: Callable[[], object], *, seconds: float = 8) -> None:

@@ -30,7 +30,7 @@ from tenants.models import Tenant
 from tenants.workspace.models import OutboxEntry, Project, Seat
 from tests.cast import Cast
 from tests.conftest import Tenants
-from tests.web import serving, working
+from tests.web import working
 
 State = RehearsalRun.State
 JSON = {"Accept": "application/json"}
@@ -275,13 +275,15 @@ def _wait_for_end(client: Client, seconds: int = 90) -> list[dict[str, Any]]:
     raise AssertionError(f"still running: {seen[-1]}")
 
 
-def test_the_button_plays_a_whole_escalation_against_the_running_server(fresh_tenant: Cast, tmp_path: Path) -> None:
+def test_the_button_plays_a_whole_escalation_against_the_running_server(
+    fresh_tenant: Cast, web_port: int, tmp_path: Path
+) -> None:
     """Without content it stops with a sentence; with a page it goes all the way, and leaves nothing behind that
     counts or leaves the house."""
     cast, client = fresh_tenant, fresh_tenant.client(fresh_tenant.owner)
     current_app.control.purge()
     before = cast.run(lambda: (Lead.objects.count(), OutboxEntry.objects.count(), Conversation.objects.real().count()))
-    with serving(tmp_path) as port, working(tmp_path, port):
+    with working(tmp_path, web_port):
         press(client)
         stopped = _wait_for_end(client)[-1]
         assert states(stopped) == ["failed", *["todo"] * 5], (tmp_path / "worker.log").read_text()

@@ -17,8 +17,8 @@ from pytest_django import DjangoDbBlocker
 
 from chat import actions as chat
 from chat.models import Conversation, Handoff, Message
+from tests.browser.product import browsing
 from tests.cast import Cast, Person
-from tests.chat.widget_stage import browser, web_server
 from tests.conftest import make_tenant
 from tests.livesupport.test_pages import PAYLOADS
 
@@ -87,14 +87,14 @@ class Visitor:
 
 
 @pytest.fixture(scope="module")
-def desk(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Desk]:
+def desk(web_port: int, django_db_blocker: DjangoDbBlocker) -> Iterator[Desk]:
     with django_db_blocker.unblock():
         cast = make_tenant()
         cast.run(lambda: Handoff.objects.update(state=Handoff.State.CLOSED))
         cast.run(lambda: Conversation.objects.update(owner=Conversation.Owner.NONE, holder=None))
         connection.close()
-    with web_server() as port, browser() as launched:
-        yield Desk(cast, port, launched, django_db_blocker)
+    with browsing() as launched:
+        yield Desk(cast, web_port, launched, django_db_blocker)
 
 
 @pytest.fixture

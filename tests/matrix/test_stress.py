@@ -6,32 +6,23 @@ import asyncio
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import pytest
 import websockets
 
 from chat.actions import open_session
 from chat.models import Conversation, Message
 from tests.cast import Cast
 from tests.sockets import VISITOR, client_id, connect, read_until
-from tests.web import serving
 
 TENANTS, CONVERSATIONS, TABS = 4, 25, 2  # 200 sockets
 MESSAGES = 5_000
 PER_TAB = MESSAGES // (TENANTS * CONVERSATIONS * TABS)
 BURST = 5  # messages of one tab that follow each other without waiting
 IN_FLIGHT = 20  # bursts at once, of all tenants interleaved
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[int]:
-    with serving(tmp_path_factory.mktemp("web")) as opened:
-        yield opened
 
 
 @dataclass
@@ -129,11 +120,13 @@ async def _settle(tabs: list[Tab]) -> None:
             await asyncio.sleep(0.1)
 
 
-def test_two_hundred_sockets_of_four_tenants_never_cross(port: int, fresh_tenants: Callable[[int], list[Cast]]) -> None:
+def test_two_hundred_sockets_of_four_tenants_never_cross(
+    web_port: int, fresh_tenants: Callable[[int], list[Cast]]
+) -> None:
     casts = fresh_tenants(TENANTS)
     by_tenant = [[(cast, session) for session in cast.run(open_conversations, cast)] for cast in casts]
     interleaved = [pair for several in zip(*by_tenant, strict=True) for pair in several]
-    tabs = asyncio.run(run_stress(port, interleaved * TABS))
+    tabs = asyncio.run(run_stress(web_port, interleaved * TABS))
 
     assert len(tabs) == 200
     assert sum(len(tab.sent) for tab in tabs) == MESSAGES
@@ -156,13 +149,13 @@ def _texts() -> list[tuple[str, str]]:
     return [(str(conversation), text) for conversation, text in rows]
 
 
-def test_idle_sockets_stay_open(port: int, fresh_tenant: Cast, tmp_path: Path) -> None:
+def test_idle_sockets_stay_open(web_port: int, fresh_tenant: Cast) -> None:
     """Twenty sockets say nothing for ten seconds, past the deadline for a hello, and still work."""
     sessions = fresh_tenant.run(open_conversations, fresh_tenant)[:20]
 
     async def idle() -> list[dict[str, Any]]:
         async with AsyncExitStack() as stack:
-            tabs = await asyncio.gather(*(open_tab(stack, port, fresh_tenant, session) for session in sessions))
+            tabs = await asyncio.gather(*(open_tab(stack, web_port, fresh_tenant, session) for session in sessions))
             await asyncio.sleep(10.5)
             for number, tab in enumerate(tabs):
                 await tab.say(number)

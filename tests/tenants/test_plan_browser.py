@@ -11,8 +11,9 @@ from celery import current_app
 from django.conf import settings
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.product import browsing
 from tests.cast import Cast, Person
-from tests.chat.widget_stage import DESKTOP, PHONE, browser, web_server
+from tests.chat.widget_stage import looks
 from tests.insights.test_setup_rehearsal import add_page
 from tests.web import working
 
@@ -25,15 +26,9 @@ FIGURES = """() => Object.fromEntries([
     ['over', document.querySelector('[data-over]').hidden]])"""
 
 
-@pytest.fixture(scope="module")
-def port(django_db_setup: None) -> Iterator[int]:
-    with web_server() as port:
-        yield port
-
-
 @pytest.fixture
 def chromium() -> Iterator[Browser]:
-    with browser() as launched:
+    with browsing() as launched:
         yield launched
 
 
@@ -46,15 +41,15 @@ def complaints(page: Page) -> list[str]:
     return [f"{each['id']}: {each['nodes'][0]['target']}" for each in Axe().run(page).response["violations"]]
 
 
-def test_the_script_computes_what_the_server_computes(port: int, chromium: Browser) -> None:
+def test_the_script_computes_what_the_server_computes(web_port: int, chromium: Browser) -> None:
     with_script = chromium.new_page()
     without = chromium.new_context(java_script_enabled=False).new_page()
-    with_script.goto(f"http://localhost:{port}/pricing/")
+    with_script.goto(f"http://localhost:{web_port}/pricing/")
     expect(with_script.get_by_role("button", name="Compute")).to_be_hidden()
     for numbers in READERS:
         for name, number in zip(NAMES, numbers, strict=True):
             with_script.fill(f"[name={name}]", str(number))
-        without.goto(f"http://localhost:{port}/pricing/")
+        without.goto(f"http://localhost:{web_port}/pricing/")
         for name, number in zip(NAMES, numbers, strict=True):
             without.fill(f"[name={name}]", str(number))
         without.get_by_role("button", name="Compute").click()
@@ -63,9 +58,9 @@ def test_the_script_computes_what_the_server_computes(port: int, chromium: Brows
         assert with_script.url == without.url.partition("#")[0]
 
 
-def test_a_number_that_makes_no_sense_is_told_and_changes_no_figure(port: int, chromium: Browser) -> None:
+def test_a_number_that_makes_no_sense_is_told_and_changes_no_figure(web_port: int, chromium: Browser) -> None:
     page = chromium.new_page()
-    page.goto(f"http://localhost:{port}/pricing/")
+    page.goto(f"http://localhost:{web_port}/pricing/")
     before = page.evaluate(FIGURES)
     page.fill("[name=share]", "101")
     page.locator("[name=share]").blur()
@@ -76,30 +71,27 @@ def test_a_number_that_makes_no_sense_is_told_and_changes_no_figure(port: int, c
     assert page.evaluate(FIGURES) != before
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_the_pages_are_fit_for_everybody(
-    fresh_tenant: Cast, port: int, chromium: Browser, scheme: str, size: dict[str, int]
-) -> None:
-    page = chromium.new_context(color_scheme=scheme, viewport=size).new_page()  # type: ignore[arg-type]
+def test_the_pages_are_fit_for_everybody(fresh_tenant: Cast, web_port: int, chromium: Browser) -> None:
+    page = chromium.new_page()
     sign_in(page, fresh_tenant, fresh_tenant.owner)
-    home = f"http://{fresh_tenant.host}:{port}"
+    home = f"http://{fresh_tenant.host}:{web_port}"
     paths = ("/plan/", "/plan/cancel/", "/plan/start/", "/setup/?open=test")
-    for address in (f"http://localhost:{port}/pricing/", *(home + path for path in paths)):
+    for address in (f"http://localhost:{web_port}/pricing/", *(home + path for path in paths)):
         page.goto(address)
-        assert complaints(page) == [], address
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+        for look in looks(page):
+            assert complaints(page) == [], (address, look)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (address, look)
 
 
 def test_the_button_shows_each_hop_until_the_last(
-    fresh_tenant: Cast, port: int, tmp_path: Path, request: pytest.FixtureRequest
+    fresh_tenant: Cast, web_port: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     current_app.control.purge()
     fresh_tenant.run(add_page, fresh_tenant.project_id)
-    with working(tmp_path, port):
+    with working(tmp_path, web_port):
         page = request.getfixturevalue("chromium").new_page()
         sign_in(page, fresh_tenant, fresh_tenant.owner)
-        page.goto(f"http://{fresh_tenant.host}:{port}/setup/?open=test")
+        page.goto(f"http://{fresh_tenant.host}:{web_port}/setup/?open=test")
         expect(page.locator("[data-run-steps]")).to_be_hidden()
         page.get_by_role("button", name="Run the test escalation").click()
         expect(page.get_by_text("Running against this server")).to_be_visible()
