@@ -44,7 +44,7 @@ class ProjectWithHoursAdmin(ProjectAdmin):
     inlines = (OpeningHoursInline,)
 
     def get_fieldsets(self, request: HttpRequest, obj: Project | None = None) -> Any:
-        fields = ("handoffs_to", "slack_channel") if obj else ("handoffs_to",)
+        fields = ("handoffs_to", "after_hours", *(("slack_channel",) if obj else ()))
         words = "Whatever you choose, Live Support lists every handoff. Without a working channel, it calls people too."
         return [
             *super().get_fieldsets(request, obj),

@@ -17,8 +17,9 @@ from livesupport.actions import claim, resolve
 from livesupport.models import SlackInstall, SlackThread
 from livesupport.slack import text
 from livesupport.slack.client import Channel, Granted
-from livesupport.slack.errors import ChannelTaken, ThreadClosed
-from livesupport.slack.policies import OPEN
+from livesupport.slack.errors import ChannelTaken, NotInPlan, ThreadClosed
+from livesupport.slack.policies import OPEN, may_connect
+from tenants import billing
 from tenants.models import ExternalRoute
 from tenants.schema import current_schema
 from tenants.workspace.actions import record
@@ -44,9 +45,14 @@ def channel_key(app_id: str, team_id: str, channel_id: str) -> str:
 
 
 def connect(*, seat: Seat, project: Project, granted: Granted) -> SlackInstall:
-    """Keep an installation. The same workspace again keeps its channel; another one begins without."""
+    """Keep an installation. The same workspace again keeps its channel; another one begins without.
+
+    Raises NotInPlan.
+    """
     with transaction.atomic():
         _check(seat)
+        if not may_connect(billing.current().plan):
+            raise NotInPlan
         Project.objects.select_for_update().get(pk=project.pk)
         fresh: dict[str, Any] = {
             "app_id": granted.app_id,
@@ -98,6 +104,16 @@ def change_options(*, seat: Seat, project: Project, anyone_may_answer: bool, ans
         install.anyone_may_answer, install.answers_any_hour = anyone_may_answer, answers_any_hour
         install.save(update_fields=["anyone_may_answer", "answers_any_hour"])
         _record(seat, project, "changed Slack", str(install))
+
+
+def call_people(*, seat: Seat, project: Project, where: str) -> None:
+    """Say whether the project's people are called in Live Support, in Slack, or in both: a Project.HandoffsTo."""
+    with transaction.atomic():
+        _check(seat)
+        changed = Project.objects.select_for_update().get(pk=project.pk)
+        changed.handoffs_to = Project.HandoffsTo(where)
+        changed.save(update_fields=["handoffs_to"])
+        _record(seat, project, "changed where people are called", changed.get_handoffs_to_display())
 
 
 def disconnect(*, seat: Seat, project: Project) -> None:

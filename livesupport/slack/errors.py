@@ -42,6 +42,13 @@ class SlackFailed(DeliveryFailed):
         return self.word in BROKEN
 
 
+class NotInPlan(LiveSupportError):
+    """The tenant's plan is one without Slack."""
+
+    code = "not_in_plan"
+    sentence = "Your plan does not include Slack. Handoffs land in Live Support; a larger plan adds Slack."
+
+
 class NoRoute(LiveSupportError):
     """A call of a channel that belongs to nobody: kept, never guessed."""
 

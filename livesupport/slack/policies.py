@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chat.models import Handoff, Message
 from livesupport.models import SlackInstall
+from tenants.models import Plan
 from tenants.workspace.models import Project
 
 OPEN = frozenset({Handoff.State.WAITING, Handoff.State.CLAIMED, Handoff.State.STANDING})
@@ -14,6 +15,11 @@ TOLD_EVENTS = frozenset(
 )
 # After these, the first message of the thread says something else.
 TURNS = frozenset({"joined", "left", "handed_back", "resolved", "standing", "handed_over"})
+
+
+def may_connect(plan: Plan | None) -> bool:
+    """Whether a plan includes Slack; where there is no plan, nothing is limited."""
+    return plan is None or plan.slack
 
 
 def wants_slack(project: Project) -> bool:

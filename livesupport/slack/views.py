@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -15,8 +14,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from livesupport.models import SlackInstall
 from livesupport.slack import actions, blocks, client, state
-from livesupport.slack.errors import ConnectRefused, SlackFailed
-from livesupport.slack.policies import wants_slack
+from livesupport.slack.errors import ConnectRefused, NotInPlan, SlackFailed
+from livesupport.slack.offer import offer_to
 from tenants.access import SeatRequest, seat_required
 from tenants.errors import ProductError
 from tenants.hosts import public_url
@@ -28,6 +27,8 @@ SAID = {
     "connected": "Connected. Now choose the channel.",
     "channel": "The channel is chosen, and a test message stands in it.",
     "options": "Saved.",
+    "both": "People are called in Live Support and Slack.",
+    "slack": "People are called in Slack.",
     "test": "A test message stands in the channel.",
     "disconnected": "Disconnected. Handoffs land in Live Support.",
     "denied": "Nothing was connected: Slack was told no.",
@@ -49,8 +50,11 @@ def page(request: SeatRequest) -> HttpResponse:
 def begin(request: SeatRequest) -> HttpResponse:
     """Send the browser to Slack, with a state that only this session can bring back."""
     project = _project(request.GET.get("project", ""))
-    if not settings.SLACK_CLIENT_ID:
+    offer = offer_to(project)
+    if not offer.is_offered:
         return _to(project)
+    if not offer.is_included:
+        return _shown(request, project, problem=NotInPlan.sentence)
     session = state.digest(request.session.session_key)
     bound = state.State(current_schema(), project.key, request.seat.pk, session)
     return HttpResponseRedirect(client.authorize_url(state.write(bound), _redirect_uri()))
@@ -78,10 +82,10 @@ def finish(request: SeatRequest) -> HttpResponse:
 @require_POST
 @seat_required(*CONFIGURERS)
 def act(request: SeatRequest) -> HttpResponse:
-    """`do` is `channel`, `options`, `test` or `disconnect`; `project` the chatbot's key."""
+    """`do` is `channel`, `both`, `slack`, `options`, `test` or `disconnect`; `project` the chatbot's key."""
     project = _project(request.POST.get("project", ""))
     deed = DEEDS.get(request.POST.get("do", ""))
-    if deed is None or (deed is not _disconnect and _install(project) is None):
+    if deed is None or (deed is not _disconnect and offer_to(project).install is None):
         return _to(project)
     try:
         said = deed(request, project)
@@ -98,6 +102,12 @@ def _channel(request: SeatRequest, project: Project) -> str:
     install = actions.choose_channel(seat=request.seat, project=project, channel=channel)
     _try_out(install)
     return "channel"
+
+
+def _call(request: SeatRequest, project: Project) -> str:
+    where = request.POST["do"]
+    actions.call_people(seat=request.seat, project=project, where=where)
+    return where
 
 
 def _options(request: SeatRequest, project: Project) -> str:
@@ -123,6 +133,8 @@ def _disconnect(request: SeatRequest, project: Project) -> str:
 Deed = Callable[[SeatRequest, Project], str]
 DEEDS: dict[str, Deed] = {
     "channel": _channel,
+    Project.HandoffsTo.BOTH: _call,
+    Project.HandoffsTo.SLACK: _call,
     "options": _options,
     "test": _test,
     "disconnect": _disconnect,
@@ -161,26 +173,22 @@ def _project_of(request: SeatRequest) -> Project:
     return project
 
 
-def _install(project: Project) -> SlackInstall | None:
-    return SlackInstall.objects.filter(project=project).exclude(bot_token="").first()  # noqa: S106  none of them
-
-
 def _shown(request: SeatRequest, project: Project, said: str = "", *, problem: str = "") -> HttpResponse:
-    install = _install(project)
+    offer = offer_to(project)
     context: dict[str, Any] = {
         "seat": request.seat,
         "project": project,
         "projects": list(Project.objects.order_by("pk")),
-        "install": install,
-        "is_offered": bool(settings.SLACK_CLIENT_ID),
-        "is_wanted": wants_slack(project),
+        "install": offer.install,
+        "offer": offer,
+        "not_in_plan": NotInPlan.sentence,
         "settings_link": reverse("admin:workspace_project_change", args=[project.pk]),
         "begin_link": reverse("livesupport:slack_begin") + "?" + urlencode({"project": project.key}),
         "said": said,
         "problem": problem,
         "channels": [],
     }
-    if install is not None and not problem and (not install.channel_id or "choose" in request.GET):
+    if (install := offer.install) is not None and not problem and (not install.channel_id or "choose" in request.GET):
         context |= {"choosing": True, **_channels(install)}
     return render(request, "livesupport/slack.html", context, status=400 if problem else 200)
 

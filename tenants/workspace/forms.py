@@ -89,7 +89,7 @@ class ProjectForm(JudgementForm):
     class Meta:
         model = Project
         # The admin names the fields it shows.
-        exclude = ("model_key", "after_hours", "created_at", "keywords", "topics", "triage")  # noqa: DJ006
+        exclude = ("model_key", "created_at", "keywords", "topics", "triage")  # noqa: DJ006
         labels: ClassVar[dict[str, str]] = {
             "brand_color": "Colour",
             "request_enabled": "They ask for a person",
@@ -98,11 +98,15 @@ class ProjectForm(JudgementForm):
             "weak_evidence_enabled": "A critical question has no answer",
             "evidence_threshold": "Confidence below",
             "claim_target_seconds": "Claimed within, in seconds",
+            "handoffs_to": "Call them in",
+            "after_hours": "When nobody is there",
             "answerer": "Answers come from",
             "model_name": "Name of the model",
             "model_base_url": "Address of its API",
         }
         help_texts: ClassVar[dict[str, str]] = {
+            "after_hours": "Visitors are told when you open, and asked for an address, either way; with Slack, the "
+            "channel below reads of it at once.",
             "model_name": "As its maker calls it, like gpt-4o-mini. Empty: the platform's default.",
             "model_base_url": "Any OpenAI-compatible endpoint. Empty: the platform's own.",
         }
