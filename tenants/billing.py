@@ -133,7 +133,7 @@ def allowances(tenant: Tenant, now: datetime | None = None) -> list[Allowance]:
 def _used(kind: Kind, since: datetime) -> int:
     if kind is Kind.PROJECTS:
         return Project.objects.count()
-    if kind is Kind.SEATS:
+    if kind is Kind.SEATS:  # people who answer from Slack alone, without an account, take none
         return Seat.objects.filter(is_active=True, is_rehearsal=False, user_id__isnull=False).count()
     return ports.count(kind.value, since)
 

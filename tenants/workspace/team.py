@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from tenants.models import Tenant
-from tenants.schema import current_schema
+from tenants import billing
 from tenants.workspace.models import Invitation, Seat
 
 
@@ -38,8 +37,7 @@ class Room:
 
 
 def room() -> Room:
-    """The present tenant's room. People who answer from Slack alone, without an account, take no seat."""
-    plan = Tenant.objects.select_related("plan").get(schema_name=current_schema()).plan
-    seats = Seat.objects.filter(is_active=True, is_rehearsal=False, user_id__isnull=False).count()
+    """The present tenant's room: its seats as the plan counts them, and who is invited beside them."""
+    taken = billing.allowance(billing.current(), billing.Kind.SEATS)
     open_ones = Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
-    return Room(plan.seats if plan else None, seats, open_ones.count())
+    return Room(taken.limit, taken.used, open_ones.count())
