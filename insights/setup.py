@@ -27,6 +27,8 @@ from livesupport.availability import is_open, seats_there, stretches_of, zone_of
 from livesupport.models import RehearsalRun
 from livesupport.policies import may_rehearse
 from livesupport.rehearsal_runs import newest_rehearsal
+from livesupport.slack.errors import NotInPlan
+from livesupport.slack.offer import offer_to
 from tenants.access import SeatRequest, seat_required
 from tenants.hosts import parse_host, tenant_url
 from tenants.workspace.models import Project, Seat
@@ -134,6 +136,8 @@ def _steps(project: Project, request: SeatRequest) -> dict[str, Any]:
         "ask_link": "?" + urlencode({"project": project.key, "part": "answer"}),
         "steps_link": "?" + urlencode({"project": project.key, "part": "steps"}),
         "project_link": reverse("admin:workspace_project_change", args=[project.pk]),
+        "slack_link": reverse("livesupport:slack") + "?" + urlencode({"project": project.key}),
+        "not_in_plan": NotInPlan.sentence,
         "team_link": reverse("admin:workspace_seat_changelist"),
         "source_link": reverse("admin:knowledge_source_add") + "?" + urlencode({"project": project.pk}),
     }
@@ -169,24 +173,30 @@ def _reading(source: Source) -> Reading:
 
 
 def _reasons(project: Project) -> Step:
-    if project.request_enabled:
-        return Step("reasons", "When a person steps in", "At once, when a visitor asks for one", True)
-    fact = "Only by the button: asking in words is switched off"
-    return Step("reasons", "When a person steps in", fact, False)
+    facts = {"own_words": len(project.keywords or ()), "own_topics": len(project.topics or ())}
+    title = "When a person steps in"
+    if not project.request_enabled:
+        return Step("reasons", title, "Only by the button: asking in words is switched off", False, facts)
+    more = [
+        *(["when their mood drops"] if project.mood_enabled else []),
+        *(["when a critical question has no answer"] if project.weak_evidence_enabled else []),
+    ]
+    return Step("reasons", title, "; ".join(["At once, when a visitor asks for one", *more]), True, facts)
 
 
 def _answering(project: Project) -> Step:
     now = timezone.now()
     there = [seat.name for seat in seats_there(project, now, with_capacity=False)]
     hours, zone = stretches_of(project), zone_of(project.timezone)
-    facts = {"there": there, "hours": hours, "opened": is_open(hours, zone, now), "zone": zone.key}
+    offer = offer_to(project)
+    facts = {"there": there, "hours": hours, "opened": is_open(hours, zone, now), "zone": zone.key, "slack": offer}
+    told = [f"#{offer.install.channel_name} in Slack"] if offer.is_working and offer.install else []
     if there:
-        fact = f"{there[0]} is there now" if len(there) == 1 else f"{len(there)} people are there now"
+        told.append(f"{there[0]} is there now" if len(there) == 1 else f"{len(there)} people are there now")
     elif hours:
-        fact = "Business hours are set; open now" if facts["opened"] else "Business hours are set; closed now"
-    else:
-        fact = "Nobody has Live Support open, and no hours are set"
-    return Step("answering", "Somebody to answer", fact, bool(there or hours), facts)
+        told.append(f"Business hours are set; {'open' if facts['opened'] else 'closed'} now")
+    fact = "; ".join(told) or "Nobody has Live Support open, and no hours are set"
+    return Step("answering", "Where people are called", fact, bool(told), facts)
 
 
 def _team() -> Step:

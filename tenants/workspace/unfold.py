@@ -83,6 +83,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     {**_item("Live Support", "support_agent", "/live/"), "active": False},
                     {**_item("Insights", "bar_chart", "/insights/"), "active": False},
+                    {**_item("Set up", "task_alt", "/setup/"), "active": False},
                 ],
             },
             {
