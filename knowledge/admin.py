@@ -84,9 +84,13 @@ class SourceAdmin(WorkspaceAdmin):
         only = {"project": projects[0]} if len(projects) == 1 else {}
         return {**only, **super().get_changeform_initial_data(request)}
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Without the buttons that would make or change a project on the way."""
-        return db_field.formfield(widget=UnfoldAdminSelectWidget(), empty_label="Choose a project", **kwargs)
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The project without the buttons that would make or change one on the way."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "project" and field is not None:
+            field.empty_label = "Choose a project"
+            field.widget = UnfoldAdminSelectWidget(choices=field.choices)
+        return field
 
     def get_urls(self) -> list[Any]:
         own = [

@@ -68,13 +68,16 @@ class SourceForm(forms.ModelForm[Source]):
         model = Source
         fields = ("project", "kind", "url", "name", "text", "prompted_by")
         widgets = {"prompted_by": forms.HiddenInput}
+        labels = {"url": "Address"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "kind" in self.fields:
             kinds = [(kind.value, kind.label) for kind in Source.Kind]
             cast(forms.ChoiceField, self.fields["kind"]).choices = kinds
-            self.fields["name"].help_text = "For a question and answer: the question, as visitors ask it."
+            self.fields["name"].help_text = (
+                "The question, as visitors ask it; for everything else a name of your own, if you like."
+            )
         elif self.instance.kind == Source.Kind.FILE:
             self.fields["uploads"].label = "Newer file"
             self.fields["uploads"].help_text = "Replaces the file. The old one answers until the new one has been read."
