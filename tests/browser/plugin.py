@@ -16,11 +16,14 @@ from pathlib import Path
 import pytest
 
 from tests.browser.product import Product, start, stop
+from tests.browser.sites import help_centre
+from tests.browser.timings import TIMINGS, lines
+from tests.fakes.http_server import HttpFake
 from tests.fakes.slack_server import FakeSlack
 
 VARIABLE = "BROWSER_TEST_PRODUCT"
 HERE = Path(__file__).parent
-_started: list[tuple[Product, FakeSlack]] = []
+_started: list[tuple[Product, tuple[HttpFake, ...]]] = []
 
 
 def _wanted(config: pytest.Config) -> bool:
@@ -35,21 +38,35 @@ def _wanted(config: pytest.Config) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     if _wanted(session.config):
-        slack = FakeSlack().start()
-        product = start(Path(tempfile.mkdtemp(prefix="builtabot-product-")) / "data", slack)
-        _started.append((product, slack))
-        os.environ[VARIABLE] = json.dumps([product.port, str(product.folder), product.process_id, product.slack_api])
+        TIMINGS.unlink(missing_ok=True)
+        slack, site = FakeSlack().start(), help_centre().start()
+        slack.channels["C0KAYAKS"] = "kayak-help"  # a channel leads to one chatbot, and the demo's has the other
+        folder = Path(tempfile.mkdtemp(prefix="builtabot-product-")) / "data"
+        product = start(folder, slack, help_centre=site.origin)
+        _started.append((product, (slack, site)))
+        told = [product.port, str(folder), product.process_id, product.slack_api, product.help_centre]
+        os.environ[VARIABLE] = json.dumps(told)
 
 
 def pytest_sessionfinish() -> None:
     while _started:
-        product, slack = _started.pop()
+        product, servers = _started.pop()
         stop(product)
-        slack.stop()
+        for server in servers:
+            server.stop()
         shutil.rmtree(product.folder.parent, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the six steps took, each beside its target."""
+    told = lines() if _wanted(terminalreporter.config) else []
+    if told:
+        terminalreporter.section("the six steps")
+        for line in told:
+            terminalreporter.line(line)
 
 
 def found() -> Product:
     """The product of this run."""
-    port, folder, process_id, slack_api = json.loads(os.environ[VARIABLE])
-    return Product(port, Path(folder), process_id, slack_api)
+    port, folder, process_id, slack_api, site = json.loads(os.environ[VARIABLE])
+    return Product(port, Path(folder), process_id, slack_api, site)

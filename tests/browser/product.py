@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
@@ -44,12 +45,14 @@ _ours: dict[int, subprocess.Popen[bytes]] = {}  # what this process itself start
 
 @dataclass(frozen=True)
 class Product:
-    """A running product: its ports, its data, its people's password, and the Slack it knows."""
+    """A running product: its ports, its data, its people's password, the Slack it knows, and the one address beside
+    its own demo's that its crawler may read on this machine."""
 
     port: int
     folder: Path
     process_id: int
     slack_api: str = ""
+    help_centre: str = ""
 
     @property
     def is_alive(self) -> bool:
@@ -123,7 +126,7 @@ def free_ports() -> int:
     raise AssertionError("no two free ports in a row")
 
 
-def start(folder: Path, slack: FakeSlack | None = None) -> Product:
+def start(folder: Path, slack: FakeSlack | None = None, *, help_centre: str = "") -> Product:
     """Start the demo, and do not wait for it. Its Slack, if one is given, calls it from now on."""
     port = free_ports()
     if slack is not None:
@@ -131,11 +134,11 @@ def start(folder: Path, slack: FakeSlack | None = None) -> Product:
     slack_api = slack.base_url if slack else ""
     ARTIFACTS.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "builtabot.embedded.supervisor", "--port", str(port), "--data", str(folder)]
+    environment = {**_environment(folder, port, slack_api), "CRAWL_ALLOW_PRIVATE": urlsplit(help_centre).netloc}
     with (ARTIFACTS / "supervisor.log").open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=_environment(folder, port, slack_api), stdout=output, stderr=output
-        )
-    return Product(port, folder, process.pid, slack_api)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    _ours[process.pid] = process
+    return Product(port, folder, process.pid, slack_api, help_centre)
 
 
 def stop(product: Product) -> None:
