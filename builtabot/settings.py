@@ -21,7 +21,13 @@ django_stubs_ext.monkeypatch()  # lets forms and admin classes name their model 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV = _env.load(BASE_DIR, sys.argv)
 
-DATA_DIR = Path(ENV.text("DATA_DIR", str(BASE_DIR / ".data"), "Folder of the embedded stack's data and run file."))
+DATA_DIR = Path(
+    ENV.text(
+        "DATA_DIR",
+        str(BASE_DIR / ".data"),
+        "Folder of uploaded files, and of the embedded stack's data and run file; all processes share it.",
+    )
+)
 DATABASE_URL = ENV.required("DATABASE_URL", "Postgres with pgvector, as a postgresql:// URL.")
 _REDIS_URL = ENV.text("REDIS_URL", "", "Redis or Valkey for both the broker and the channel layer.")
 BROKER_URL = ENV.text("BROKER_URL", "", "Celery's broker; REDIS_URL when empty.") or _REDIS_URL
@@ -31,8 +37,16 @@ FIELD_ENCRYPTION_KEYS = ENV.words(
     "FIELD_ENCRYPTION_KEYS", "Fernet keys for stored secrets, newest first, comma-separated.", required=True
 )
 BASE_DOMAIN = ENV.text("BASE_DOMAIN", "localhost", "The public host; tenants live at <name>.<BASE_DOMAIN>.")
-SITE_SCHEME = ENV.text("SITE_SCHEME", "http" if BASE_DOMAIN == "localhost" else "https", "http or https, in links.")
-PORT = ENV.number("PORT", 8000, "The port in links and of the embedded web server; 80 and 443 are left out.")
+SITE_SCHEME = ENV.text(
+    "SITE_SCHEME",
+    "http" if BASE_DOMAIN == "localhost" else "https",
+    "http or https, in links; https where BASE_DOMAIN is not localhost.",
+)
+PORT = ENV.number(
+    "PORT",
+    443 if SITE_SCHEME == "https" else 8000,
+    "The port in links, left out where it is the scheme's own, and of the embedded web server; 443 with https.",
+)
 OPENAI_API_KEY = ENV.text("OPENAI_API_KEY", "", "Key for projects that use a model and bring no key of their own.")
 OPENAI_BASE_URL = ENV.text("OPENAI_BASE_URL", "", "Any OpenAI-compatible endpoint; empty is the library's default.")
 OPENAI_MODEL = ENV.text("OPENAI_MODEL", "gpt-4o-mini", "The model when a project names none.")
@@ -41,7 +55,9 @@ CRAWL_ALLOW_PRIVATE = frozenset(
 )
 DEMO = ENV.flag("DEMO", False, "This is the demo: /readyz waits for its workers and its content too.")
 DEMO_PASSWORD = ENV.text("DEMO_PASSWORD", "", "The password of the demo's two people; empty makes `seed_demo` refuse.")
-TRUST_PROXY = ENV.flag("TRUST_PROXY", False, "Believe X-Forwarded-Proto of the proxy in front.")
+TRUST_PROXY = ENV.flag(
+    "TRUST_PROXY", False, "Believe the one proxy in front: X-Forwarded-Proto, and the last of X-Forwarded-For."
+)
 EMAIL_URL = ENV.text("EMAIL_URL", "", "smtp[s]://user:password@host:port; empty writes mail to DATA_DIR/mail.")
 DEFAULT_FROM_EMAIL = ENV.text("DEFAULT_FROM_EMAIL", "BuiltABot <hello@localhost>", "The sender of mail.")
 SLACK_CLIENT_ID = ENV.text("SLACK_CLIENT_ID", "", "The Slack app's client id; empty: no chatbot can be connected.")
@@ -134,6 +150,22 @@ CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [CHANNEL_URL]}}
 }
 
+
+def _cache(url: str) -> dict[str, Any]:
+    """Where all processes count the same attempts to sign in, beside the channel layer. As JSON: whoever writes
+    there must not be able to run code here, which Django's own pickles would let them."""
+    if not url:
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "KEY_FUNCTION": "django_tenants.cache.make_key",
+        "OPTIONS": {"serializer": "django.core.signing.JSONSerializer"},
+    }
+
+
+CACHES = {"default": _cache(CHANNEL_URL)}
+
 # Accounts: allauth's, on the public host only; a tenant's host takes one-time tickets.
 AUTH_USER_MODEL = "tenants.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -149,6 +181,7 @@ ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_ADAPTER = "tenants.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"signup": "tenants.forms.SignUpForm"}
 ACCOUNT_RATE_LIMITS = {"invitation": "20/m/ip"}  # beside allauth's own
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if TRUST_PROXY else 0  # else all of a proxy's visitors share one limit
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no mail to strangers because somebody typed their address
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 LOGIN_URL = "/accounts/login/"
@@ -182,6 +215,8 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = ENV.text("STATIC_ROOT", "", "Folder that `collectstatic` fills; empty serves the sources.") or None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_MAX_AGE = 300
+# A folder that all processes share, also the grown form's: a client of an object store would be another way for the
+# same bytes, with its own faults. All code goes through Django's storage API, so it can come later as one setting.
 MEDIA_ROOT = DATA_DIR / "media"
 
 LANGUAGE_CODE = "en"

@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from allauth.account.adapter import get_adapter
 from django.conf import settings
+from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
+from django.test import RequestFactory
 
+from builtabot.embedded.supervisor import FRAME_BYTES
 from builtabot.env import Environment, load
 from tests.house import ROOT
 
@@ -94,6 +98,79 @@ def test_with_the_required_settings_it_starts(tmp_path: Path) -> None:
 def test_a_command_that_needs_no_database_needs_no_secret(tmp_path: Path) -> None:
     done = start({}, tmp_path, "makemigrations", "--check", "--dry-run")
     assert done.returncode == 0, done.stderr
+
+
+# What a person behind the proxy meets: links, a form they send, whose attempts to sign in are counted, and where.
+BEHIND_THE_PROXY = """
+import json
+import django
+django.setup()
+from allauth.account.adapter import get_adapter
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware, get_token
+from django.test import RequestFactory
+from tenants.hosts import tenant_url
+
+headers = {"Host": "bot.example", "X-Forwarded-Proto": "https", "X-Forwarded-For": "6.6.6.6, 192.0.2.7"}
+page = RequestFactory().get("/accounts/login/", headers=headers)
+token = get_token(page)
+sent = RequestFactory().post(
+    "/accounts/login/", {"csrfmiddlewaretoken": token}, headers={**headers, "Origin": "https://bot.example"}
+)
+sent.COOKIES["csrftoken"] = page.META["CSRF_COOKIE"]
+check = CsrfViewMiddleware(lambda _: HttpResponse())
+check.process_request(sent)
+refused = check.process_view(sent, lambda _: HttpResponse(), (), {})
+print(json.dumps({
+    "link": tenant_url("shop.bot.example", "/live/"),
+    "form": getattr(refused, "status_code", 200),
+    "caller": get_adapter().get_client_ip(sent),
+    "cache": [type(cache._connections["default"]).__name__, cache._connections["default"]._servers],
+    "files": str(settings.MEDIA_ROOT),
+}))
+"""
+
+
+def told_for_many_machines() -> str:
+    return (ROOT / "README.md").read_text().split("## Past one machine")[1].split("\n## ")[0]
+
+
+def test_with_the_variables_that_the_readme_names_people_can_sign_in_behind_a_proxy(tmp_path: Path) -> None:
+    lines = re.findall(r"^    ([A-Z_]+)=(.*?)(?: {2,}#.*)?$", told_for_many_machines(), re.MULTILINE)
+    environment = {name: GOOD[name] if value == "..." else value for name, value in lines}
+    assert environment.keys() >= GOOD.keys()
+    bare = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "builtabot.settings", **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", BEHIND_THE_PROXY], cwd=ROOT, env=bare, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "link": "https://shop.bot.example/live/",
+        "form": 200,
+        "caller": "192.0.2.7",
+        "cache": ["RedisCache", [environment["REDIS_URL"]]],
+        "files": environment["DATA_DIR"] + "/media",
+    }
+
+
+def test_the_readmes_web_process_refuses_frames_as_large_as_the_demos_does() -> None:
+    (line,) = re.findall(r"^    .*-m daphne .*$", told_for_many_machines(), re.MULTILINE)
+    for part in ("message", "frame"):
+        assert f"--websocket-max-{part}-size={FRAME_BYTES}" in line
+
+
+def test_without_a_proxy_nobody_says_who_they_are() -> None:
+    request = RequestFactory().get("/", headers={"X-Forwarded-For": "6.6.6.6"})
+    assert get_adapter().get_client_ip(request) == "127.0.0.1"
+
+
+def test_what_the_cache_holds_is_data_never_code() -> None:
+    cache.set("attempts", [1.5, 2.5], 5)
+    assert cache.get("attempts") == [1.5, 2.5]
+    with pytest.raises(TypeError):
+        cache.set("attempts", object(), 5)
 
 
 def test_debug_is_off() -> None:
