@@ -43,7 +43,7 @@ def _bind_events() -> None:
         },
         after={  # once committed: nudges; losing one loses nothing
             chat.MessagePosted: [on_chat.nudge_sockets],
-            chat.TurnQueued: [on_chat.enqueue_turn],
+            chat.TurnQueued: [on_chat.watch_turn, on_chat.enqueue_turn],
             knowledge.CrawlQueued: [on_knowledge.enqueue_crawl],
             chat.VisitorHeard: [on_chat.enqueue_mood],
             chat.MoodNoted: [on_chat.nudge_desk],

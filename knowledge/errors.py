@@ -28,8 +28,18 @@ class ExtractFailed(KnowledgeError):
     """A file was fetched, but its text could not be read."""
 
 
+class EmbedFailed(KnowledgeError):
+    """A text could not be turned into a vector: the engine cannot be loaded, fails, or hangs."""
+
+
 class ModelError(KnowledgeError):
-    """A language model gave no usable answer."""
+    """A language model gave no usable answer. `after_seconds` is how long it asked us to stay away."""
+
+    def __init__(
+        self, code: str, sentence: str, *, retryable: bool = False, after_seconds: float | None = None
+    ) -> None:
+        super().__init__(code, sentence, retryable=retryable)
+        self.after_seconds = after_seconds
 
 
 class RunStopped(KnowledgeError):

@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
 
+from chat.watch import watch
 from tenants import provisioning
 from tenants.models import Domain, Plan, Tenant
 from tests.cast import BASE_DOMAIN, Cast, plant
@@ -122,6 +123,12 @@ def on_commit(
 def transactional_db() -> None:
     """Refused: it flushes."""
     pytest.fail("transactional_db flushes the tenants away; take `fresh_tenant`, which may commit")
+
+
+@pytest.fixture(autouse=True)
+def _watch_is_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process's watch would look at turns while another test runs. What it does has tests of its own."""
+    monkeypatch.setattr(watch, "note", lambda schema, at: None)
 
 
 @pytest.fixture(autouse=True)

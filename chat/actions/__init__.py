@@ -14,6 +14,7 @@ from chat.actions.messages import (
     rate_episode,
     request_human,
 )
+from chat.actions.overdue import overdue_turns, sweep_turns
 from chat.actions.ownership import (
     claim_conversation,
     hand_back_conversation,
@@ -33,7 +34,9 @@ from chat.actions.sessions import (
 )
 from chat.actions.turns import (
     Heard,
+    Hold,
     Job,
+    Word,
     answer_turn,
     ask_contact,
     begin_turn,
@@ -42,8 +45,8 @@ from chat.actions.turns import (
     hand_over_turn,
     keep_turn,
     note_evidence,
+    note_fallback,
     note_moods,
-    sweep_turns,
 )
 from chat.attachments import Upload
 from chat.log import AI, SYSTEM, VISITOR, Author
@@ -57,10 +60,12 @@ __all__ = [
     "Draft",
     "Entered",
     "Heard",
+    "Hold",
     "Job",
     "OpenedSession",
     "PageView",
     "Upload",
+    "Word",
     "answer_turn",
     "ask_contact",
     "begin_turn",
@@ -75,11 +80,13 @@ __all__ = [
     "leave_contact",
     "make_standing",
     "note_evidence",
+    "note_fallback",
     "note_moods",
     "note_seat",
     "note_seen",
     "note_visitor",
     "open_session",
+    "overdue_turns",
     "post_as_seat",
     "post_as_visitor",
     "post_messages",

@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from chat import ports, quota, sentences
 from chat.actions.ownership import hand_over
 from chat.events import AnswerGiven, ContactLeft, MoodNoted, TurnQueued
 from chat.log import AI, Entry, append, lock
-from chat.models import Conversation, Handoff, Message, Turn
+from chat.models import FIRST_WORDS, Conversation, Handoff, Message, Turn
 from tenants import due
 from tenants.events import publish
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=10)  # renewed at least every second while a model is waited for
+BETWEEN_WORDS = timedelta(seconds=9)  # promised are 10 s; what is left is for calling people instead
+IN_ALL = timedelta(seconds=88)  # promised are 90 s
+HURRY = timedelta(seconds=8)  # so long may an answer go on once the visitor has written again
 MOST_ATTEMPTS = 3
 MOST_REMEMBERED = 12
 
 
 @dataclass(frozen=True)
+class Hold:
+    """A worker's lease of a turn. Who comes after it has another `attempt`: then this one can write no more."""
+
+    turn_id: int
+    attempt: int
+
+
+class Word(enum.Enum):
+    """Whether a running turn may speak on."""
+
+    GO = "speak on"
+    HURRY = "the visitor waits with something newer: come to an end"
+    STOP = "somebody else has the word"
+
+
+@dataclass(frozen=True)
 class Heard:
-    """A visitor's text, and its mood in -1..1 if it was judged."""
+    """A visitor's text, and its mood in -1..1 if it was judged. `is_open`: its turn was overtaken unanswered."""
 
     message_id: int
     text: str
     mood: float | None
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
 class Job:
-    """A turn that this worker holds, as plain data. `history` is the episode so far: (sender, text), oldest first.
+    """A turn that this worker holds, as plain data. `history` is the episode so far: (sender, text), oldest first,
+    without what this turn is to answer: `text`, and before it those of `earlier` that are open.
 
-    `earlier` are the visitor's own texts of it, since the AI last got the word. `called`: people were called and
-    nobody can come now. `contact_asked`: an address was asked for, or left, in this episode.
+    `earlier` are the visitor's own texts of the episode, since the AI last got the word. `called`: people were called
+    and nobody can come now. `contact_asked`: an address was asked for, or left, in this episode. The first words are
+    due by `first_words_by`, the whole answer by `all_by`.
     """
 
-    turn_id: int
+    hold: Hold
     message_id: int
     conversation_id: str
     epoch: int
@@ -48,94 +72,140 @@ class Job:
     text: str
     language: str
     history: tuple[tuple[str, str], ...]
+    first_words_by: datetime
+    all_by: datetime
     earlier: tuple[Heard, ...] = ()
     called: bool = False
     contact_asked: bool = False
 
 
 def queue_turn(conversation: Conversation, message: Message) -> Turn | None:
-    """Ask for an answer to a visitor's message. Needs the conversation's lock. Turns still waiting for earlier
-    messages are overtaken: the newest answers for all of them.
+    """Ask for an answer to a visitor's message. Needs the conversation's lock.
 
+    Turns that have said nothing yet are overtaken, and the new one answers for them too. One that speaks comes to
+    its end first, so that no answer is said twice and none is torn off in the middle of a sentence for nothing.
     None where the business's plan lets the AI say nothing: people are called instead.
     """
     if (why := quota.why_silent(conversation, message.episode_id)) is not None:
         hand_over(conversation, Handoff.Trigger.FAILURE, reason=why, question=message.text)
         return None
     now = timezone.now()
-    Turn.objects.filter(conversation=conversation, state=Turn.State.QUEUED).update(
-        state=Turn.State.DROPPED, finished_at=now
+    silent = Q(state=Turn.State.QUEUED) | Q(state=Turn.State.RUNNING, first_words_at__isnull=True)
+    Turn.objects.filter(silent, conversation=conversation).update(state=Turn.State.DROPPED, finished_at=now)
+    turn = Turn.objects.create(
+        conversation=conversation,
+        message=message,
+        epoch=conversation.epoch,
+        queued_at=now,
+        overdue_at=now + FIRST_WORDS,
     )
-    turn = Turn.objects.create(conversation=conversation, message=message, epoch=conversation.epoch)
     due.note("turn", now + timedelta(seconds=5))
     publish(TurnQueued(turn.pk))
     return turn
 
 
 def begin_turn(*, turn_id: int) -> Job | None:
-    """Take the lease of a turn by compare-and-set. None when it is done, held by another worker, or overtaken
-    by a newer owner; a turn that failed three workers calls a person instead."""
-    now = timezone.now()
-    free = Q(state=Turn.State.QUEUED) | Q(state=Turn.State.RUNNING, lease_until__lt=now)
-    taken = Turn.objects.filter(free, pk=turn_id).update(
-        state=Turn.State.RUNNING, lease_until=now + LEASE, attempts=F("attempts") + 1
-    )
-    if not taken:
-        return None
-    turn = Turn.objects.select_related("message", "conversation__project").get(pk=turn_id)
+    """Take the lease of a turn. None when it is over, held by another worker, overtaken, or has to wait until an
+    earlier one has ended, which wakes it; a turn that failed three workers calls a person instead."""
     with transaction.atomic():
-        due.note("turn", now + LEASE)
-    conversation = turn.conversation
-    if conversation.owner != Conversation.Owner.AI or conversation.epoch != turn.epoch:
+        turn = _free_turn(turn_id, timezone.now())
+        if turn is None:
+            return None
+        if turn.attempts >= MOST_ATTEMPTS:
+            end_with_people(turn, reason="The answer did not come, three times")
+            return None
+        turn.state, turn.lease_until, turn.attempts = Turn.State.RUNNING, timezone.now() + LEASE, turn.attempts + 1
+        turn.save(update_fields=["state", "lease_until", "attempts"])
+        due.note("turn", turn.lease_until)
+    return _job(turn)
+
+
+def _free_turn(turn_id: int, now: datetime) -> Turn | None:
+    """The turn, its conversation locked, if a worker may take it. What was overtaken is dropped on the way."""
+    found = Turn.objects.filter(pk=turn_id, state__in=Turn.OPEN).first()
+    if found is None:
+        return None
+    conversation = lock(found.conversation_id)
+    turn = Turn.objects.select_related("message__episode").get(pk=turn_id)
+    turn.conversation = conversation
+    others = Turn.objects.filter(conversation=conversation, state__in=Turn.OPEN).exclude(pk=turn_id)
+    if turn.state not in Turn.OPEN or (turn.lease_until is not None and turn.lease_until >= now):
+        return None
+    overtaken = conversation.owner != Conversation.Owner.AI or conversation.epoch != turn.epoch
+    if overtaken or others.filter(pk__gt=turn_id).exists():
         drop_turn(turn_id=turn_id)
         return None
-    if turn.attempts > MOST_ATTEMPTS:
-        fail_turn(turn_id=turn_id, reason="The answer did not come, three times")
+    if others.filter(lease_until__gte=now).exists():
         return None
-    return _job(turn)
+    others.update(state=Turn.State.DROPPED, finished_at=now)
+    return turn
 
 
 def _job(turn: Turn) -> Job:
     conversation, episode = turn.conversation, turn.message.episode
-    before = Message.objects.filter(conversation=conversation, episode=episode, seq__lt=turn.message.seq)
-    texts = before.filter(kind=Message.Kind.TEXT).order_by("-seq")
-    returned = before.filter(event="handed_back").order_by("-seq").values_list("seq", flat=True).first() or 0
-    own = texts.filter(sender=Message.Sender.VISITOR, seq__gt=returned)[:MOST_REMEMBERED]
+    log = Message.objects.filter(conversation=conversation, episode=episode).exclude(pk=turn.message_id)
+    texts = log.filter(kind=Message.Kind.TEXT).order_by("-seq")
+    returned = log.filter(event="handed_back").order_by("-seq").values_list("seq", flat=True).first() or 0
+    own = texts.filter(sender=Message.Sender.VISITOR, seq__gt=returned, seq__lt=turn.message.seq)[:MOST_REMEMBERED]
+    unanswered = _unanswered(turn)
     standing = Handoff.objects.filter(episode=episode, state=Handoff.State.STANDING).exists()
     promise = ports.reachability(conversation.project, timezone.now(), conversation.is_test) if standing else None
+    told = [one for one in reversed(texts[:MOST_REMEMBERED]) if one.pk not in unanswered]
     return Job(
-        turn_id=turn.pk,
+        hold=Hold(turn.pk, turn.attempts),
         message_id=turn.message_id,
         conversation_id=str(conversation.pk),
         epoch=turn.epoch,
         project_id=conversation.project_id,
         text=turn.message.text,
         language=conversation.language or conversation.project.language,
-        history=tuple((one.sender, one.text) for one in reversed(texts[:MOST_REMEMBERED])),
-        earlier=tuple(Heard(one.pk, one.text, one.mood) for one in reversed(own)),
+        history=tuple((one.sender, one.text) for one in told),
+        first_words_by=turn.overdue_at,
+        all_by=turn.queued_at + IN_ALL,
+        earlier=tuple(Heard(one.pk, one.text, one.mood, one.pk in unanswered) for one in reversed(own)),
         called=promise is not None and not promise.reachable,
-        contact_asked=before.filter(event__in=["contact_asked", "contact_left"]).exists(),
+        contact_asked=log.filter(event__in=["contact_asked", "contact_left"]).exists(),
     )
 
 
-def keep_turn(*, turn_id: int, first_words: bool = False) -> bool:
-    """Renew the lease; False when the turn's owner or epoch is past, and the worker must stop."""
+def _unanswered(turn: Turn) -> set[int]:
+    """The messages since the business last spoke whose turns were overtaken: this turn answers them too."""
+    before = Message.objects.filter(episode=turn.message.episode, seq__lt=turn.message.seq)
+    spoke = before.filter(sender__in=[Message.Sender.AI, Message.Sender.AGENT]).order_by("-seq")
+    since = spoke.values_list("seq", flat=True).first() or 0
+    overtaken = before.filter(seq__gt=since, turn__state=Turn.State.DROPPED, turn__epoch=turn.epoch)
+    return set(overtaken.values_list("pk", flat=True))
+
+
+def keep_turn(*, hold: Hold, words: bool = False) -> Word:
+    """Renew the lease, and with `words` the time until the next ones are due. STOP when the turn's owner, epoch or
+    lease is past."""
     now = timezone.now()
-    rows = Turn.objects.filter(
-        pk=turn_id,
-        state=Turn.State.RUNNING,
-        epoch=F("conversation__epoch"),
-        conversation__owner=Conversation.Owner.AI,
-    )
     fresh: dict[str, Any] = {"lease_until": now + LEASE}
-    if first_words:
-        fresh["first_words_at"] = now
-    return bool(Turn.objects.filter(pk__in=rows.values("pk")).update(**fresh))
+    if words:
+        fresh["first_words_at"] = Coalesce("first_words_at", Value(now))
+        fresh["overdue_at"] = Least(Value(now + BETWEEN_WORDS), F("queued_at") + Value(IN_ALL))
+    current = Turn.objects.filter(epoch=F("conversation__epoch"), conversation__owner=Conversation.Owner.AI)
+    # The row's own state stands outside: after a wait for its lock, PostgreSQL looks at that alone again.
+    held = Turn.objects.filter(pk=hold.turn_id, state=Turn.State.RUNNING, attempts=hold.attempt)
+    if not held.filter(pk__in=current.values("pk")).update(**fresh):
+        return Word.STOP
+    waiting = Turn.objects.filter(conversation__turns=hold.turn_id, state=Turn.State.QUEUED, queued_at__lt=now - HURRY)
+    return Word.HURRY if waiting.exists() else Word.GO
 
 
-def note_evidence(*, turn_id: int, evidence: dict[str, Any], confidence: float, decision: dict[str, Any]) -> None:
-    """Keep what retrieval found and what judgement said, before a word is spoken."""
-    Turn.objects.filter(pk=turn_id).update(evidence=evidence, confidence=confidence, decision=decision)
+def note_evidence(*, hold: Hold, evidence: dict[str, Any], confidence: float, decision: dict[str, Any]) -> None:
+    """Keep what retrieval found and what judgement said, before a word is spoken; the lease is renewed."""
+    Turn.objects.filter(pk=hold.turn_id, attempts=hold.attempt, state=Turn.State.RUNNING).update(
+        evidence=evidence, confidence=confidence, decision=decision, lease_until=timezone.now() + LEASE
+    )
+
+
+def note_fallback(*, hold: Hold, code: str) -> None:
+    """Keep that the pages were quoted because the model failed, and with which error."""
+    turn = Turn.objects.get(pk=hold.turn_id)
+    turn.decision = {**turn.decision, "fallback": code}
+    turn.save(update_fields=["decision"])
 
 
 def note_moods(*, moods: dict[int, float]) -> None:
@@ -151,47 +221,45 @@ def note_moods(*, moods: dict[int, float]) -> None:
 
 def drop_turn(*, turn_id: int) -> None:
     """The turn was overtaken: nothing is said."""
-    Turn.objects.filter(pk=turn_id, state__in=[Turn.State.QUEUED, Turn.State.RUNNING]).update(
-        state=Turn.State.DROPPED, finished_at=timezone.now()
-    )
+    Turn.objects.filter(pk=turn_id, state__in=Turn.OPEN).update(state=Turn.State.DROPPED, finished_at=timezone.now())
 
 
-def _locked_turn(turn_id: int) -> tuple[Conversation, Turn] | None:
-    """The conversation, locked, and its turn, if the turn may still speak; else the turn is dropped."""
-    turn = Turn.objects.select_related("message").get(pk=turn_id)
-    conversation = lock(turn.conversation_id)
-    turn.refresh_from_db(fields=["state", "epoch"])
-    current = turn.state == Turn.State.RUNNING and turn.epoch == conversation.epoch
-    if not current or conversation.owner != Conversation.Owner.AI:
-        drop_turn(turn_id=turn_id)
+def _locked_turn(hold: Hold) -> Turn | None:
+    """The turn, its conversation locked, if it may still speak; else it is dropped. A turn that another worker holds
+    by now is left to that one."""
+    turn = Turn.objects.select_related("message__episode").get(pk=hold.turn_id)
+    turn.conversation = conversation = lock(turn.conversation_id)
+    turn.refresh_from_db(fields=["state", "epoch", "attempts"])
+    if turn.state != Turn.State.RUNNING or turn.attempts != hold.attempt:
         return None
-    return conversation, turn
+    if turn.epoch != conversation.epoch or conversation.owner != Conversation.Owner.AI:
+        drop_turn(turn_id=hold.turn_id)
+        return None
+    return turn
 
 
-def answer_turn(*, turn_id: int, text: str, outcome: str, citations: list[dict[str, Any]]) -> Message | None:
+def answer_turn(*, hold: Hold, text: str, outcome: str, citations: list[dict[str, Any]]) -> Message | None:
     """Store the AI's reply: `outcome` is `reply` or `unknown`. None when somebody else has the word by now."""
     with transaction.atomic():
-        held = _locked_turn(turn_id)
-        if held is None:
+        turn = _locked_turn(hold)
+        if turn is None:
             return None
-        conversation, turn = held
-        data = {"turn": turn_id, "outcome": outcome, "citations": citations, "confidence": turn.confidence}
-        message = append(conversation, AI, Entry(text=text, data=data), episode=turn.message.episode)
+        data = {"turn": turn.pk, "outcome": outcome, "citations": citations, "confidence": turn.confidence}
+        message = append(turn.conversation, AI, Entry(text=text, data=data), episode=turn.message.episode)
         _finish(turn, Turn.State.DONE)
-        _publish_answer(turn, message, outcome, conversation.is_test)
+        _publish_answer(turn, message, outcome)
         due.note("episodes", timezone.now() + timedelta(minutes=conversation_idle_minutes()))
     return message
 
 
-def ask_contact(*, turn_id: int, kind: str, language: str = "") -> Message | None:
+def ask_contact(*, hold: Hold, kind: str, language: str = "") -> Message | None:
     """The turn ends with the offer to be written to, instead of an answer; `kind` is that of the triage. With an
     address known already it becomes a lead at once. None when somebody else has the word by now."""
     with transaction.atomic():
-        held = _locked_turn(turn_id)
-        if held is None:
+        turn = _locked_turn(hold)
+        if turn is None:
             return None
-        conversation, turn = held
-        visitor = conversation.visitor
+        conversation, visitor = turn.conversation, turn.conversation.visitor
         text = sentences.contact(language or conversation.language or conversation.project.language, visitor.email)
         data = {"ask_email": not visitor.email, "triage": kind}
         entry = Entry(text=text, kind=Message.Kind.EVENT, event="contact_asked", data=data)
@@ -203,50 +271,43 @@ def ask_contact(*, turn_id: int, kind: str, language: str = "") -> Message | Non
     return message
 
 
-def hand_over_turn(*, turn_id: int, trigger: str, reason: str, language: str = "") -> Message | None:
+def hand_over_turn(*, hold: Hold, trigger: str, reason: str, language: str = "") -> Message | None:
     """The turn ends with people instead of an answer."""
     with transaction.atomic():
-        held = _locked_turn(turn_id)
-        if held is None:
-            return None
-        conversation, turn = held
-        _finish(turn, Turn.State.FAILED if trigger == Handoff.Trigger.FAILURE else Turn.State.DONE)
-        evidence = dict(turn.evidence)
-        question = turn.message.text
-        message = hand_over(
-            conversation, trigger, reason=reason, question=question, evidence=evidence, language=language
-        )
-        _publish_answer(turn, message, "handoff", conversation.is_test)
+        turn = _locked_turn(hold)
+        return end_with_people(turn, reason=reason, trigger=trigger, language=language) if turn else None
+
+
+def fail_turn(*, hold: Hold, reason: str) -> Message | None:
+    """No answer could be made: never silence, so people are called."""
+    return hand_over_turn(hold=hold, trigger=Handoff.Trigger.FAILURE, reason=reason)
+
+
+def end_with_people(turn: Turn, *, reason: str, trigger: str = Handoff.Trigger.FAILURE, language: str = "") -> Message:
+    """Call people for an open turn that has the word. Needs its conversation's lock."""
+    _finish(turn, Turn.State.FAILED if trigger == Handoff.Trigger.FAILURE else Turn.State.DONE)
+    evidence = dict(turn.evidence)
+    message = hand_over(
+        turn.conversation, trigger, reason=reason, question=turn.message.text, evidence=evidence, language=language
+    )
+    _publish_answer(turn, message, "handoff")
     return message
 
 
-def fail_turn(*, turn_id: int, reason: str) -> Message | None:
-    """No answer could be made: never silence, so people are called."""
-    return hand_over_turn(turn_id=turn_id, trigger=Handoff.Trigger.FAILURE, reason=reason)
-
-
 def _finish(turn: Turn, state: str) -> None:
+    """The turn is over. One that waited for its end is woken."""
     turn.state, turn.finished_at, turn.lease_until = state, timezone.now(), None
     turn.save(update_fields=["state", "finished_at", "lease_until"])
+    waiting = Turn.objects.filter(conversation=turn.conversation_id, state=Turn.State.QUEUED)
+    for turn_id in waiting.values_list("pk", flat=True):
+        publish(TurnQueued(turn_id))
 
 
-def _publish_answer(turn: Turn, message: Message, outcome: str, is_test: bool) -> None:
-    conversation_id = str(turn.conversation_id)
+def _publish_answer(turn: Turn, message: Message, outcome: str) -> None:
+    conversation_id, is_test = str(turn.conversation_id), turn.conversation.is_test
     publish(AnswerGiven(turn.pk, conversation_id, message.pk, outcome, turn.confidence or 0.0, is_test))
 
 
 def conversation_idle_minutes() -> int:
     """After how many silent minutes an episode that no human joined ends (design: 30)."""
     return 30
-
-
-def sweep_turns() -> list[int]:
-    """Turns that wait for a worker: queued, or left by one that died; oldest first, at most 200. While any turn
-    is open, the schema stays due."""
-    now = timezone.now()
-    with transaction.atomic():
-        if Turn.objects.filter(state__in=[Turn.State.QUEUED, Turn.State.RUNNING]).exists():
-            due.note("turn", now + timedelta(seconds=5))
-    free = Q(state=Turn.State.QUEUED, queued_at__lt=now - timedelta(seconds=2))
-    free |= Q(state=Turn.State.RUNNING, lease_until__lt=now)
-    return list(Turn.objects.filter(free).order_by("pk").values_list("pk", flat=True)[:200])

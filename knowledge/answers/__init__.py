@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from knowledge.answers import extractive
-from knowledge.answers.question import Delta, Model, Outcome, Question, Said
+from knowledge.answers.question import Delta, Model, Outcome, Patience, Question, Said
 from knowledge.small_talk import small_talk
 
-__all__ = ["Delta", "Model", "Outcome", "Question", "Said", "answer"]
+__all__ = ["Delta", "Model", "Outcome", "Patience", "Question", "Said", "answer"]
 
 
-def answer(question: Question) -> Iterator[Delta]:
-    """Pieces of text as they come, then exactly one Outcome.
+def answer(question: Question, *, patience: Patience | None = None) -> Iterator[Delta]:
+    """Pieces of text as they come, then exactly one Outcome. An empty piece says that it is still at work.
 
     With a model in the question that model answers, also small talk, in its own manner. Else the best sentences
     are quoted, and small talk gets a polite line. Raises ModelError.
@@ -23,4 +23,4 @@ def answer(question: Question) -> Iterator[Delta]:
     # Imported on use: the client library takes half a second and 60 MB that a tenant without a key never needs.
     from knowledge.answers import openai_model
 
-    return openai_model.answer(question)
+    return openai_model.answer(question, patience=patience)

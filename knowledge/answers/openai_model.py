@@ -7,31 +7,26 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import httpx2
 import openai
 from django.conf import settings
 
+from knowledge.answers.breaker import breaker_of
 from knowledge.answers.phrases import phrase
 from knowledge.answers.prompt import HUMAN_TOOL, TOOLS, UNKNOWN_TOOL, messages
-from knowledge.answers.question import Delta, Model, Outcome, Question
+from knowledge.answers.question import Delta, Model, Outcome, Patience, Question
 from knowledge.errors import FetchFailed, FetchRefused, ModelError
 from knowledge.fetch import Fetcher
 from knowledge.targets import parse
 
 _MAX_CHARACTERS = 8000
+_MAX_BYTES = 4 * 1024 * 1024  # of an answer's events; the envelope of each word has some hundred
+_TICK_SECONDS = 1.0
+_PROBE_SECONDS = 5.0  # for the first words of an endpoint that failed before
 _CITATION = re.compile(r"\[(\d{1,2})\]")
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a model may take, in seconds: to connect, to the first words, between words, and in all."""
-
-    connect: float = 5.0
-    first: float = 20.0
-    between: float = 10.0
-    total: float = 90.0
 
 
 @dataclass(frozen=True)
@@ -43,18 +38,45 @@ class _Piece:
     finish: str = ""
 
 
+_WAITING = _Piece()
+
+
 def answer(question: Question, *, patience: Patience | None = None) -> Iterator[Delta]:
-    """Stream the model's words, then the Outcome. No retries: the visitor is waiting.
+    """Stream the model's words, then the Outcome; an empty text each second that it is waited for. No retries: the
+    visitor is waiting.
 
     Raises ModelError for an endpoint that refuses, breaks, stalls, or says nothing; words may have been
-    streamed before. A call of `request_human` ends the stream with the outcome `handoff`.
+    streamed before. While its endpoint rests nothing is asked. A call of `request_human` ends the stream with the
+    outcome `handoff`.
     """
-    if question.model is None:
+    model, patience = question.model, patience or Patience()
+    if model is None:
         raise ModelError("model_missing", "No language model is set for this project.")
-    _check_endpoint(question.model)
+    breaker = breaker_of(model)
+    if breaker.admit():
+        patience = replace(patience, first=min(patience.first, _PROBE_SECONDS))
+    has_spoken = has_ended = False
+    try:
+        _check_endpoint(model)
+        for piece in _answer(question, patience):
+            has_ended = isinstance(piece, Outcome)
+            if piece and not has_spoken:
+                has_spoken = True
+                breaker.spoke()
+            yield piece
+    except ModelError as error:
+        has_ended = True
+        breaker.failed(error)
+        raise
+    finally:
+        if not has_ended:
+            breaker.left()
+
+
+def _answer(question: Question, patience: Patience) -> Iterator[Delta]:
     text = ""
     finish = ""
-    for piece in _patiently(_Call(question, patience or Patience()), patience or Patience()):
+    for piece in _patiently(_Call(question, patience), patience):
         if piece.tool == HUMAN_TOOL:
             yield Outcome("handoff", text, _citations(text, len(question.passages)))
             return
@@ -64,7 +86,7 @@ def answer(question: Question, *, patience: Patience | None = None) -> Iterator[
             yield Outcome("unknown", text)
             return
         finish = piece.finish or finish
-        if piece.text:
+        if piece.text or piece == _WAITING:
             text += piece.text
             yield piece.text
         if len(text) > _MAX_CHARACTERS:
@@ -100,15 +122,18 @@ def _check_endpoint(model: Model) -> None:
 
 
 def _patiently(call: _Call, patience: Patience) -> Iterator[_Piece]:
-    """The call's pieces, each waited for no longer than patience says. An endpoint that sends bytes without
-    words for ever would outlive every socket timeout; this clock only counts words."""
+    """The call's pieces, each waited for no longer than patience says, with a sign of life each second. An endpoint
+    that sends bytes without words for ever would outlive every socket timeout; this clock only counts words."""
     ends_at = time.monotonic() + patience.total
     wait = patience.first
     call.start()
     try:
         while True:
             due_at = min(time.monotonic() + wait, ends_at)
-            piece = call.next(due_at)
+            while (piece := call.next(min(due_at, time.monotonic() + _TICK_SECONDS))) == _WAITING:
+                if time.monotonic() >= due_at:
+                    raise ModelError("model_timeout", "The language model took too long.", retryable=True)
+                yield piece
             if piece is None:
                 return
             yield piece
@@ -139,11 +164,11 @@ class _Call(threading.Thread):
             self._put(ModelError("model_garbled", "The language model answered with something unreadable."))
 
     def next(self, due_at: float) -> _Piece | None:
-        """The next piece, or None at the end. Raises ModelError, also when it is not there by `due_at`."""
+        """The next piece, None at the end, or `_WAITING` when there is none by `due_at`. Raises ModelError."""
         try:
             piece = self._pieces.get(timeout=max(0.0, due_at - time.monotonic()))
         except queue.Empty:
-            raise ModelError("model_timeout", "The language model took too long.", retryable=True) from None
+            return _WAITING
         if isinstance(piece, ModelError):
             raise piece
         return piece
@@ -169,6 +194,36 @@ class _Call(threading.Thread):
                     self._put(piece)
 
 
+class _TooMuch(ValueError):
+    """The endpoint sends more than any answer has."""
+
+
+class _Bounded(httpx2.SyncByteStream):
+    """A response's body up to a limit: one event without end would fill the memory before it is a word."""
+
+    def __init__(self, stream: httpx2.SyncByteStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = _MAX_BYTES
+        for chunk in self._stream:
+            left -= len(chunk)
+            if left < 0:
+                raise _TooMuch
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _bound(response: httpx2.Response) -> None:
+    """Bodies come as they are: a few compressed bytes may unfold into more than there is room for."""
+    if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        raise _TooMuch
+    if isinstance(response.stream, httpx2.SyncByteStream):
+        response.stream = _Bounded(response.stream)
+
+
 def _pieces(event: Any) -> Iterator[_Piece]:
     for choice in (event.choices or [])[:1]:
         if choice.delta and choice.delta.content:
@@ -188,7 +243,13 @@ def _client(model: Model | None, patience: Patience) -> openai.OpenAI:
         timeout=timeout,
         max_retries=0,
         # A redirect could lead where the endpoint itself may not.
-        http_client=openai.DefaultHttpx2Client(follow_redirects=False, trust_env=False, timeout=timeout),
+        http_client=openai.DefaultHttpx2Client(
+            follow_redirects=False,
+            trust_env=False,
+            timeout=timeout,
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"response": [_bound]},
+        ),
     )
 
 
@@ -201,8 +262,14 @@ def _translated(error: openai.OpenAIError) -> ModelError:
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
         return ModelError("model_key", "The language model does not accept our key.")
     if isinstance(error, openai.RateLimitError):
-        return ModelError("model_busy", "The language model has too much to do.", retryable=True)
+        asked = _seconds(error.response.headers.get("retry-after"))
+        return ModelError("model_busy", "The language model has too much to do.", retryable=True, after_seconds=asked)
     if isinstance(error, openai.APIStatusError):
         is_theirs = error.status_code >= 500
         return ModelError("model_error", "The language model answered with an error.", retryable=is_theirs)
     return ModelError("model_broken", "The language model broke off with an error.", retryable=True)
+
+
+def _seconds(header: str | None) -> float | None:
+    """A Retry-After in seconds; a date, or nonsense, is none."""
+    return float(header) if header and header.isascii() and header.isdigit() else None

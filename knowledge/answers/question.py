@@ -34,6 +34,16 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long a model may take, in seconds: to connect, to the first words, between words, and in all."""
+
+    connect: float = 5.0
+    first: float = 14.0
+    between: float = 8.0
+    total: float = 80.0
+
+
+@dataclass(frozen=True)
 class Question:
     """One turn. `language` is the visitor's (ISO 639-1, '' if unknown); `passages` are best first, and their
     numbers in citations count from 1; `confidence` is the evidence's."""
@@ -62,6 +72,7 @@ Delta = str | Outcome
 
 
 class Answerer(Protocol):
-    """Text as it comes, then exactly one Outcome. Raises ModelError instead of an Outcome."""
+    """Text as it comes, then exactly one Outcome. Raises ModelError instead of an Outcome. An empty text says that
+    it is still at work; there is at least one a second."""
 
     def __call__(self, question: Question, /) -> Iterator[Delta]: ...

@@ -47,3 +47,8 @@ def change_seat(*, by: Seat, seat_id: int, change: SeatChange) -> Seat:
 def record(*, seat: Seat, verb: str, subject: str, data: dict[str, Any]) -> AuditEntry:
     """Note what a person did. Belongs into the transaction of the deed. Never hand over a secret's value."""
     return AuditEntry.objects.create(seat=seat, actor=seat.name, verb=verb[:60], subject=subject[:200], data=data)
+
+
+def note_model_problem(*, project_id: int, sentence: str) -> None:
+    """Keep why a chatbot's model does not answer, for its team to read; an empty sentence says that it does."""
+    Project.objects.filter(pk=project_id).exclude(model_problem=sentence).update(model_problem=sentence)

@@ -89,6 +89,14 @@ class Project(models.Model):
     model_name = models.CharField(max_length=80, blank=True)
     model_base_url = models.URLField(blank=True)
     model_key = EncryptedTextField(blank=True, default="")
+    model_problem = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Why the model does not answer, in words. Empty once it does.",
+    )
     persona = models.TextField(max_length=1000, blank=True, help_text="How the AI should sound, in a sentence or two.")
     created_at = models.DateTimeField(default=now)
 

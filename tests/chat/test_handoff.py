@@ -203,11 +203,12 @@ def test_an_answer_begun_before_the_handoff_is_never_written(tenants: Tenants) -
         conversation = _new(tenants.a)
         _say(conversation, "How long do I have to return a lamp?")
         turn = Turn.objects.get(conversation=conversation)
-        assert actions.begin_turn(turn_id=turn.pk) is not None
-        assert actions.keep_turn(turn_id=turn.pk) is True
+        job = actions.begin_turn(turn_id=turn.pk)
+        assert job is not None
+        assert actions.keep_turn(hold=job.hold) is actions.Word.GO
         actions.claim_conversation(conversation_id=conversation.pk, seat=tenants.a.agent.seat)
-        assert actions.keep_turn(turn_id=turn.pk) is False
-        written = actions.answer_turn(turn_id=turn.pk, text="30 days", outcome="reply", citations=[])
+        assert actions.keep_turn(hold=job.hold) is actions.Word.STOP
+        written = actions.answer_turn(hold=job.hold, text="30 days", outcome="reply", citations=[])
         turn.refresh_from_db()
         assert written is None
         assert turn.state == Turn.State.DROPPED
@@ -232,8 +233,9 @@ def test_a_failed_turn_calls_a_person(tenants: Tenants) -> None:
         conversation = _new(tenants.a)
         _say(conversation, "How long do I have to return a lamp?")
         turn = Turn.objects.get(conversation=conversation)
-        actions.begin_turn(turn_id=turn.pk)
-        actions.fail_turn(turn_id=turn.pk, reason="The model did not answer")
+        job = actions.begin_turn(turn_id=turn.pk)
+        assert job is not None
+        actions.fail_turn(hold=job.hold, reason="The model did not answer")
         conversation.refresh_from_db()
         assert conversation.owner == Conversation.Owner.QUEUE
         assert Handoff.objects.get(conversation=conversation).trigger == Handoff.Trigger.FAILURE

@@ -70,9 +70,9 @@ class Exchange(BaseHTTPRequestHandler):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.send_body(status, json.dumps(body).encode(), {"Content-Type": "application/json", **named})
 
-    def begin_stream(self, content_type: str = "text/event-stream") -> None:
+    def begin_stream(self, content_type: str = "text/event-stream", status: int = 200) -> None:
         """The head of a chunked answer; `send_piece` and `end_stream` follow."""
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -85,6 +85,12 @@ class Exchange(BaseHTTPRequestHandler):
     def end_stream(self) -> None:
         self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
+
+    def flood(self) -> None:
+        """Chunks until the client has had enough, or 200 MB."""
+        for _ in range(3200):
+            self.send_piece(b"x" * 65536)
+        self.end_stream()
 
     def cut(self) -> None:
         """Close the connection in the middle."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import gzip
 import json
 import time
 from collections import deque
@@ -31,6 +32,10 @@ class Fault(enum.Enum):
     NOT_JSON = "an event that is not JSON"
     HTML = "a proxy's page, with status 200"
     ERROR_EVENT = "an error object inside the stream"
+    DRIP = "bytes for ever, and never a word"
+    ENORMOUS = "one event without end"
+    ENORMOUS_ERROR = "500 with a body without end"
+    PACKED = "a few compressed bytes that unfold into megabytes"
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,8 @@ class FakeOpenAI(HttpFake):
     `default` may be a Reply or a function of the call. Calls are in `fake.calls`.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, port: int = 0) -> None:
+        super().__init__(port)
         self._queue: deque[Reply] = deque()
         self.default: Reply | Script = Reply("Hello.")
 
@@ -127,12 +132,25 @@ class FakeOpenAI(HttpFake):
         if reply.fault is Fault.HTML:
             exchange.send_body(200, b"<html>Welcome to the proxy</html>", {"Content-Type": "text/html"})
             return False
+        if reply.fault is Fault.ENORMOUS_ERROR:
+            exchange.begin_stream("application/json", status=500)
+            exchange.flood()
+            return False
+        if reply.fault is Fault.PACKED:
+            body = gzip.compress(b"data: " + b"x" * 50_000_000)
+            exchange.send_body(200, body, {"Content-Type": "text/event-stream", "Content-Encoding": "gzip"})
+            return False
         time.sleep(reply.first_seconds)
         return True
 
     def _stream(self, exchange: Exchange, reply: Reply) -> None:
         exchange.begin_stream()
         exchange.send_piece(_event({"role": "assistant", "content": ""}))
+        if reply.fault is Fault.ENORMOUS:
+            exchange.send_piece(b"data: ")
+            return exchange.flood()
+        while reply.fault is Fault.DRIP and not self.released.wait(reply.gap_seconds or 0.05):
+            exchange.send_piece(b": still here\n\n")
         for number, piece in enumerate(() if reply.fault is Fault.EMPTY else reply.pieces()):
             if number:
                 time.sleep(reply.gap_seconds)

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from knowledge import embed
+from knowledge.errors import EmbedFailed
+
+
+@pytest.fixture
+def afresh() -> Iterator[None]:
+    """No vector is remembered, before and after."""
+    embed._embed_query.cache_clear()
+    yield
+    embed._embed_query.cache_clear()
 
 
 def test_vectors_are_unit_length_and_related_texts_are_near() -> None:
@@ -57,6 +68,7 @@ def test_texts_that_crash_or_hang_the_engine_are_survived() -> None:
     """In a process of its own: the failure would be an abort, not an exception."""
     code = """
 from knowledge import embed
+embed.QUERY_SECONDS = 100  # this is about the engine; the machine may be busy
 nasty = ["\\ufdfa" * 8, "\\ufdfa" * 4000, "\\0" * 9, "", "   ", "\\ud800\\udfff", "x" * 300_000,
          "\\U0001f468\\u200d\\U0001f469\\u200d\\U0001f467" * 500, "\\u202e" * 2000, "ﷺ hi ﷺ", "字" * 90_000]
 for text in nasty:
@@ -80,3 +92,41 @@ def test_tokens_are_counted_without_the_frame() -> None:
     assert embed.count_tokens("") == 0
     assert embed.count_tokens("the") == 1
     assert embed.count_tokens("the " * 50) == pytest.approx(50, abs=2)
+
+
+def test_an_engine_that_cannot_be_loaded_is_one_of_our_errors(afresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise OSError("libengine.so: cannot open shared object file")
+
+    monkeypatch.setattr(embed, "_build", missing)
+    with pytest.raises(EmbedFailed) as failure:
+        embed.embed_query("How long do refunds take?")
+    assert failure.value.code == "embedder_failed"
+    assert "libengine" not in failure.value.sentence
+
+
+def test_an_engine_that_hangs_is_left_behind_and_nobody_is_sent_after(
+    afresh: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, asked = threading.Event(), []
+
+    class Engine:
+        def query(self, text: str) -> list[float]:
+            asked.append(text)
+            released.wait(20)
+            return [1.0] * embed.DIMENSIONS
+
+    monkeypatch.setattr(embed, "_build", Engine)
+    monkeypatch.setattr(embed, "QUERY_SECONDS", 0.05)
+    for number in range(4):
+        with pytest.raises(EmbedFailed) as failure:
+            embed.embed_query(f"question {number}")
+        assert failure.value.code == "embedder_hangs"
+    assert len(asked) == embed.MOST_ASTRAY
+    released.set()
+    deadline = time.monotonic() + 5
+    while embed._Astray.count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert embed._Astray.count == 0
+    monkeypatch.setattr(embed, "QUERY_SECONDS", 5)
+    assert embed.embed_query("question 9").shape == (embed.DIMENSIONS,)

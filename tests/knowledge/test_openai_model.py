@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from knowledge.answers import Model, Outcome, Question, Said, answer
-from knowledge.answers.openai_model import Patience
+from knowledge.answers import Model, Outcome, Patience, Question, Said, answer, openai_model
+from knowledge.answers.breaker import FIRST_PAUSE_SECONDS, Breaker
 from knowledge.answers.openai_model import answer as ask_model
 from knowledge.errors import ModelError
 from knowledge.evidence import Passage
@@ -79,6 +79,10 @@ def test_not_knowing_is_said_in_the_visitors_language(fake: FakeOpenAI) -> None:
         (Fault.NOT_JSON, "model_garbled", False),
         (Fault.HTML, "model_cut", True),
         (Fault.ERROR_EVENT, "model_broken", True),
+        (Fault.DRIP, "model_timeout", True),
+        (Fault.ENORMOUS, "model_garbled", False),
+        (Fault.ENORMOUS_ERROR, "model_garbled", False),
+        (Fault.PACKED, "model_garbled", False),
     ],
 )
 def test_every_fault_is_one_of_our_errors_in_time(fake: FakeOpenAI, fault: Fault, code: str, retryable: bool) -> None:
@@ -138,3 +142,56 @@ def test_passages_are_data_in_the_prompt_and_rules_come_first(fake: FakeOpenAI) 
     assert len(said) == 8
     assert all(len(entry["content"]) <= 1000 for entry in said)
     assert fake.calls[0].bearer == "sk-test"
+
+
+def test_how_long_an_endpoint_wants_to_be_left_alone_is_passed_on(fake: FakeOpenAI) -> None:
+    fake.script(Reply(fault=Fault.RATE_LIMITED), Reply(fault=Fault.SERVER_ERROR))
+    asked = []
+    for key in ("one", "two"):
+        model = Model(MODEL, key, fake.base_url, is_operators=True)
+        with pytest.raises(ModelError) as failure:
+            list(ask_model(question(fake, model=model), patience=QUICK))
+        asked.append(failure.value.after_seconds)
+    assert asked == [7.0, None]
+
+
+def test_a_model_that_lets_wait_gives_signs_of_life(fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever streams the answer keeps its lease by them, and can stop."""
+    monkeypatch.setattr(openai_model, "_TICK_SECONDS", 0.05)
+    fake.script(Reply("Thirty days.", first_seconds=0.4))
+    pieces = list(ask_model(question(fake), patience=QUICK))
+    assert pieces.index("") == 0
+    assert pieces.count("") >= 3
+    assert pieces[-1] == Outcome("reply", "Thirty days.")
+
+
+def test_an_endpoint_that_fails_three_times_is_left_alone_and_one_question_tries_again(
+    fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    breaker = Breaker(clock=lambda: now[0])
+    monkeypatch.setattr(openai_model, "breaker_of", lambda model: breaker)
+    fake.default = Reply(fault=Fault.SERVER_ERROR)
+    codes = []
+    for _ in range(5):
+        with pytest.raises(ModelError) as failure:
+            list(ask_model(question(fake), patience=QUICK))
+        codes.append(failure.value.code)
+    assert codes == ["model_error"] * 3 + ["model_resting"] * 2
+    assert len(fake.calls) == 3
+    fake.default = Reply("Thirty days.")
+    now[0] += FIRST_PAUSE_SECONDS
+    assert outcome(fake).text == "Thirty days."
+    assert outcome(fake).text == "Thirty days."
+
+
+def test_an_answer_that_nobody_waits_for_any_more_counts_neither_way(
+    fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_model, "_TICK_SECONDS", 0.02)
+    fake.default = Reply("Late.", first_seconds=0.3)
+    for _ in range(5):
+        pieces = ask_model(question(fake), patience=QUICK)
+        assert next(pieces) == ""
+        pieces.close()
+    assert outcome(fake).text == "Late."
