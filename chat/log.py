@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,12 @@ from django.utils import timezone
 from chat.errors import TextEmpty, TextTooLong, UnknownConversation
 from chat.events import MessagePosted
 from chat.models import Conversation, Episode, Message
+from tenants import due
 from tenants.events import publish
 from tenants.workspace.models import Seat
 
 LONGEST_TEXT = 4000
+IDLE = timedelta(minutes=30)  # an episode that the AI has to itself ends after so long a silence
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,9 @@ def current_episode(conversation: Conversation) -> Episode:
 def append(
     conversation: Conversation, author: Author, entry: Entry, *, episode: Episode | None = None
 ) -> Message:
-    """Add one entry with the next seq and publish MessagePosted. Needs the conversation's lock."""
+    """Add one entry with the next seq and publish MessagePosted. Needs the conversation's lock.
+
+    With the AI, the conversation may have to end by itself: that is noted, however it came there."""
     episode = episode or current_episode(conversation)
     now = timezone.now()
     conversation.last_seq += 1
@@ -120,4 +125,6 @@ def append(
         episode.save(update_fields=["last_message_at"])
     for_team = entry.kind == Message.Kind.EVENT or conversation.owner != Conversation.Owner.AI
     publish(MessagePosted(str(conversation.pk), message.seq, for_team))
+    if conversation.owner == Conversation.Owner.AI:
+        due.note("episodes", now + IDLE)
     return message

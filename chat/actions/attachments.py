@@ -10,13 +10,11 @@ from django.utils import timezone
 
 from chat import attachments, sentences
 from chat.actions.messages import Ack, check_may_write, note_first_reply, repeat_of
-from chat.actions.turns import conversation_idle_minutes
 from chat.attachments import Checked, Upload
 from chat.errors import TooManyFiles, UnknownAttachment, UnknownConversation
 from chat.log import AI, SYSTEM, VISITOR, Author, Entry, append, lock
 from chat.models import Attachment, Conversation, Message
 from chat.policies import get_seat
-from tenants import due
 
 MOST_AN_HOUR = 10
 HOUR = timedelta(hours=1)
@@ -108,7 +106,6 @@ def _react(conversation: Conversation, message: Message) -> None:
     language = conversation.language or conversation.project.language
     text = sentences.sentence("cannot_read_files", language)
     append(conversation, AI, Entry(text=text, data={"outcome": "unknown", "citations": [], "about": "files"}))
-    due.note("episodes", timezone.now() + timedelta(minutes=conversation_idle_minutes()))
 
 
 def remove_attachment(*, attachment_id: UUID | str) -> Message:

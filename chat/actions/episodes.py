@@ -8,9 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from chat.actions.ownership import end_episode, open_handoff
-from chat.actions.turns import conversation_idle_minutes
 from chat.judgement.mood import running
-from chat.log import lock
+from chat.log import IDLE, lock
 from chat.models import Conversation, Episode, Message
 from tenants import due
 
@@ -28,14 +27,14 @@ def outcome_of(*, rating: int | None, standing: bool, last_outcome: str, upset: 
 def end_idle_episodes() -> int:
     """End each open episode that the AI holds and in which nothing was said for the idle time. Returns how many.
     Work that is left asks for the next sweep."""
-    limit = timezone.now() - timedelta(minutes=conversation_idle_minutes())
+    limit = timezone.now() - IDLE
     open_ones = Episode.objects.filter(ended_at__isnull=True, conversation__owner=Conversation.Owner.AI)
     ended = 0
     for episode in open_ones.filter(last_message_at__lt=limit).order_by("last_message_at")[:200]:
         ended += _end(episode.conversation_id, episode.pk, limit)
     with transaction.atomic():
         if (oldest := open_ones.order_by("last_message_at").first()) is not None:
-            due.note("episodes", oldest.last_message_at + timedelta(minutes=conversation_idle_minutes(), seconds=5))
+            due.note("episodes", oldest.last_message_at + IDLE + timedelta(seconds=5))
     return ended
 
 
