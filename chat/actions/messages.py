@@ -106,10 +106,17 @@ def _store(conversation: Conversation, author: Author, draft: Draft, text: str) 
     kind = Message.Kind.NOTE if draft.note else Message.Kind.TEXT
     data = {"via": draft.via} if draft.via else {}
     entry = Entry(text=text, kind=kind, internal=draft.note, client_id=draft.client_id, data=data)
-    message = append(conversation, author, entry)
+    # A note after the end stays with what ended: among the team, nothing begins anew.
+    episode = _last_episode(conversation) if draft.note else None
+    message = append(conversation, author, entry, episode=episode)
     if author.sender == Message.Sender.AGENT and not draft.note:
         note_first_reply(message)
     return message
+
+
+def _last_episode(conversation: Conversation) -> Episode | None:
+    """The open episode, or else the last one that ended."""
+    return Episode.objects.filter(conversation=conversation).order_by("-number").first()
 
 
 def note_first_reply(message: Message) -> None:
@@ -201,7 +208,7 @@ def rate_episode(*, conversation_id: UUID | str, score: int, comment: str = "", 
         conversation = lock(conversation_id)
         stored = repeat_of(conversation, VISITOR, client_id)
         if stored is None:
-            episode = Episode.objects.filter(conversation=conversation).order_by("-number").first()
+            episode = _last_episode(conversation)
             if episode is None:
                 raise BadFrame("There is nothing to rate yet.")
             episode.rating, episode.rating_comment = score, comment.strip()[:1000]

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from chat import actions
-from chat.models import Conversation
+from chat.models import Conversation, Episode, Message
 from livesupport.models import Availability
 from tenants.models import Due
 from tests.cast import Cast
@@ -44,6 +44,21 @@ def _called(cast: Cast) -> Conversation:
 
 def _is_due(cast: Cast) -> bool:
     return Due.objects.filter(schema=cast.schema, kind="episodes").exists()
+
+
+def test_a_note_after_the_end_joins_the_episode_that_ended_and_opens_none(cast: Cast) -> None:
+    conversation, seat = _called(cast), cast.agent.seat
+    actions.claim_conversation(conversation_id=conversation.pk, seat=seat)
+    actions.resolve_conversation(conversation_id=conversation.pk, seat=seat)
+    conversation.refresh_from_db()
+    before = (conversation.owner, conversation.epoch)
+    draft = actions.Draft("Called them back.", uuid4(), note=True)
+    actions.post_as_seat(conversation_id=conversation.pk, seat_id=seat.pk, draft=draft)
+    conversation.refresh_from_db()
+    assert (conversation.owner, conversation.epoch) == before
+    episode = Episode.objects.get(conversation=conversation)
+    assert episode.ended_at is not None
+    assert Message.objects.get(conversation=conversation, kind="note").episode == episode
 
 
 def test_an_episode_that_no_answer_ends_is_looked_at_again(cast: Cast) -> None:
