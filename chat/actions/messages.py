@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
+from chat.actions.episodes import judge
 from chat.actions.ownership import hand_over, open_handoff
 from chat.actions.turns import queue_turn
 from chat.errors import BadFrame, EmailInvalid, NotAllowed, NotHolder
@@ -201,7 +202,8 @@ def _asked_about(conversation: Conversation) -> str:
 
 
 def rate_episode(*, conversation_id: UUID | str, score: int, comment: str = "", client_id: UUID | None = None) -> Ack:
-    """The visitor's 1..5 for the open episode, or else the last ended one; a later rating replaces it."""
+    """The visitor's 1..5 for the open episode, or else the last ended one; a later rating replaces it. How an
+    episode ended that nobody ended is judged again."""
     if not 1 <= score <= 5:
         raise BadFrame("A rating is 1 to 5.")
     with transaction.atomic():
@@ -212,7 +214,9 @@ def rate_episode(*, conversation_id: UUID | str, score: int, comment: str = "", 
             if episode is None:
                 raise BadFrame("There is nothing to rate yet.")
             episode.rating, episode.rating_comment = score, comment.strip()[:1000]
-            episode.save(update_fields=["rating", "rating_comment"])
+            if episode.ended_at and episode.outcome != Episode.Outcome.PEOPLE:
+                episode.outcome = judge(episode, conversation.project.mood_threshold)
+            episode.save(update_fields=["rating", "rating_comment", "outcome"])
             data = {"score": score, "comment": episode.rating_comment}
             entry = Entry(kind=Message.Kind.EVENT, event="rated", data=data, client_id=client_id)
             stored = append(conversation, VISITOR, entry, episode=episode)

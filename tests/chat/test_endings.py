@@ -7,9 +7,11 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from chat import actions
+from chat.log import AI, Entry, append, lock
 from chat.models import Conversation, Episode, Message
 from livesupport.models import Availability
 from tenants.models import Due
@@ -42,6 +44,20 @@ def _called(cast: Cast) -> Conversation:
     return conversation
 
 
+def _answer(conversation: Conversation, outcome: str) -> None:
+    with transaction.atomic():
+        append(lock(conversation.pk), AI, Entry(text="In 14 days.", data={"outcome": outcome}))
+
+
+def _grow_idle(conversation: Conversation) -> Episode:
+    """Half an hour passes, and the sweep comes by."""
+    Episode.objects.filter(conversation=conversation, ended_at=None).update(
+        last_message_at=timezone.now() - timedelta(hours=1)
+    )
+    assert actions.end_idle_episodes() == 1
+    return Episode.objects.get(conversation=conversation)
+
+
 def _is_due(cast: Cast) -> bool:
     return Due.objects.filter(schema=cast.schema, kind="episodes").exists()
 
@@ -59,6 +75,61 @@ def test_a_note_after_the_end_joins_the_episode_that_ended_and_opens_none(cast: 
     episode = Episode.objects.get(conversation=conversation)
     assert episode.ended_at is not None
     assert Message.objects.get(conversation=conversation, kind="note").episode == episode
+
+
+@pytest.mark.parametrize(
+    ("said", "score", "outcome"),
+    [
+        ("reply", 5, "ai_confirmed"),
+        ("reply", 3, "ai_assumed"),
+        ("reply", 1, "unresolved"),
+        ("unknown", 5, "unresolved"),
+    ],
+)
+def test_a_rating_after_the_end_counts_in_how_it_ended(cast: Cast, said: str, score: int, outcome: str) -> None:
+    conversation = _new(cast)
+    _say(conversation, "How long do refunds take?")
+    _answer(conversation, said)
+    assert _grow_idle(conversation).outcome == ("ai_assumed" if said == "reply" else "unresolved")
+    actions.rate_episode(conversation_id=conversation.pk, score=score, client_id=uuid4())
+    assert Episode.objects.get(conversation=conversation).outcome == outcome
+
+
+def test_a_rating_does_not_make_a_request_that_nobody_took_a_success(cast: Cast) -> None:
+    conversation = _new(cast)
+    _say(conversation, "I want to talk to a human")
+    _answer(conversation, "reply")
+    assert _grow_idle(conversation).outcome == "unresolved"
+    actions.rate_episode(conversation_id=conversation.pk, score=5, client_id=uuid4())
+    assert Episode.objects.get(conversation=conversation).outcome == "unresolved"
+
+
+def test_a_rating_of_what_a_person_resolved_stays_theirs(cast: Cast) -> None:
+    conversation, seat = _called(cast), cast.agent.seat
+    actions.claim_conversation(conversation_id=conversation.pk, seat=seat)
+    actions.resolve_conversation(conversation_id=conversation.pk, seat=seat)
+    actions.rate_episode(conversation_id=conversation.pk, score=1, client_id=uuid4())
+    episode = Episode.objects.get(conversation=conversation)
+    assert (episode.rating, episode.outcome, episode.resolved_by) == (1, "people", seat.name)
+
+
+def test_what_an_agent_answered_and_gave_back_was_resolved_by_people(cast: Cast) -> None:
+    conversation, seat = _called(cast), cast.agent.seat
+    actions.claim_conversation(conversation_id=conversation.pk, seat=seat)
+    actions.post_as_seat(conversation_id=conversation.pk, seat_id=seat.pk, draft=actions.Draft("Here you are."))
+    actions.hand_back_conversation(conversation_id=conversation.pk, seat=seat)
+    assert _grow_idle(conversation).outcome == "people"
+    actions.rate_episode(conversation_id=conversation.pk, score=2, client_id=uuid4())
+    assert Episode.objects.get(conversation=conversation).outcome == "people"
+
+
+def test_who_asks_again_after_that_and_finds_nobody_is_not_resolved(cast: Cast) -> None:
+    conversation, seat = _called(cast), cast.agent.seat
+    actions.claim_conversation(conversation_id=conversation.pk, seat=seat)
+    actions.hand_back_conversation(conversation_id=conversation.pk, seat=seat)
+    Availability.objects.all().delete()
+    _say(conversation, "I want to talk to a human")
+    assert _grow_idle(conversation).outcome == "unresolved"
 
 
 def test_an_episode_that_no_answer_ends_is_looked_at_again(cast: Cast) -> None:
