@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +23,28 @@ from tests.cast import BASE_DOMAIN, Cast, plant
 from tests.web import serving
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers a file's tests stay together, and all browser tests, which come last."""
-    browser = Path(__file__).parent / "browser"
-    items.sort(key=lambda item: item.path.is_relative_to(browser))
+TESTS = Path(__file__).parent
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than processors: a test that drives a browser or a socket mostly waits."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """With several workers a file's tests stay together, and so do those on the running product, which is ready
+    after about a third of the others. What takes longest begins first, so that no worker is left alone with it."""
+    browser = TESTS / "browser"
     for item in items:
         group = "browser" if item.path.is_relative_to(browser) else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
+    yield  # pytest-django puts the tests that need a database first
+    on_product = [item for item in items if item.path.is_relative_to(browser)]
+    others = [item for item in items if not item.path.is_relative_to(browser)]
+    others.sort(key=lambda item: not item.path.stem.endswith(("_stress", "_browser")))
+    third = len(others) // 3
+    items[:] = [*others[:third], *on_product, *others[third:]]
 
 
 @dataclass(frozen=True)
