@@ -22,7 +22,6 @@ from tenants.models import Domain, Plan, Tenant
 from tests.cast import BASE_DOMAIN, Cast, plant
 from tests.web import serving
 
-
 TESTS = Path(__file__).parent
 
 
