@@ -245,6 +245,9 @@ globals().update(_email(EMAIL_URL))
 
 # Celery carries ids only; the work itself is rows (tenants.models.Due says which schemas have any).
 CELERY_BROKER_URL = BROKER_URL
+# A broker that hangs must not hold up who sends; what is not sent, the sweep finds.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 10, "socket_connect_timeout": 3}
+CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -8,6 +8,7 @@ from chat import events, tasks
 from chat.models import FIRST_WORDS
 from chat.watch import watch
 from tenants import push
+from tenants.nudge import wake
 from tenants.schema import current_schema
 
 LOW = 9  # of 0 to 9, as the broker counts
@@ -24,7 +25,7 @@ def nudge_sockets(event: events.MessagePosted) -> None:
 
 def enqueue_mood(event: events.VisitorHeard) -> None:
     """Judge what the visitor wrote, after everything that somebody waits for; if this is lost, the next does it."""
-    tasks.note_moods.apply_async((current_schema(), event.message_id), priority=LOW)
+    wake(tasks.note_moods, current_schema(), event.message_id, priority=LOW)
 
 
 def nudge_desk(event: events.MoodNoted) -> None:
@@ -34,7 +35,7 @@ def nudge_desk(event: events.MoodNoted) -> None:
 
 def enqueue_turn(event: events.TurnQueued) -> None:
     """Wake a chat worker; if this is lost, the sweep finds the row."""
-    tasks.run_turn.delay(current_schema(), event.turn_id)
+    wake(tasks.run_turn, current_schema(), event.turn_id)
 
 
 def watch_turn(event: events.TurnQueued) -> None:
