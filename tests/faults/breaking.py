@@ -1,0 +1,273 @@
+"""Everything that is broken on purpose: each kind strikes, lasts, heals, and says how often it really hit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from tests.faults import proxy
+from tests.faults.stack import WEBS, WORKERS, Stack
+
+ORDER_SECONDS = 15.0  # how long to wait until a program comes to the point where it is to die
+
+
+@dataclass
+class Site:
+    """Where it happens."""
+
+    stack: Stack
+    rng: random.Random
+
+    @property
+    def world(self) -> Any:
+        return self.stack.world
+
+
+Strike = Callable[[Site], Awaitable[int]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`touches` says what stops working meanwhile; `lane` which of the concurrent lists of a plan it belongs to."""
+
+    strike: Strike
+    touches: tuple[str, ...]
+    lane: str
+
+
+async def relaunch(site: Site, name: str) -> None:
+    """What a supervisor does with a program that died."""
+    await asyncio.sleep(0.4)
+    site.stack.children[name].process.wait()
+    site.stack.launch(name)
+    if name in WEBS:
+        while not await asyncio.to_thread(site.stack.answers, name):
+            await asyncio.sleep(0.1)
+
+
+def kill(names: tuple[str, ...]) -> Strike:
+    """SIGKILL at any moment."""
+
+    async def strike(site: Site) -> int:
+        name = site.rng.choice(names)
+        site.stack.children[name].process.kill()
+        await relaunch(site, name)
+        return 1
+
+    return strike
+
+
+def kill_at(point: str, names: tuple[str, ...]) -> Strike:
+    """SIGKILL by the program itself, exactly at a point: whichever of them comes there first."""
+
+    async def strike(site: Site) -> int:
+        orders = {name: site.stack.orders / f"{name}.{point}" for name in names}
+        for order in orders.values():
+            order.touch()
+        deadline = time.monotonic() + ORDER_SECONDS
+        while all(order.exists() for order in orders.values()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for order in orders.values():
+            order.unlink(missing_ok=True)
+        await asyncio.sleep(0.2)
+        dead = [name for name in names if not site.stack.children[name].alive]
+        for name in dead:
+            await relaunch(site, name)
+        return len(dead)
+
+    return strike
+
+
+def flush(service: str) -> Strike:
+    async def strike(site: Site) -> int:
+        site.world.valkey(service).flushall()
+        return 1
+
+    return strike
+
+
+def restart(service: str, how: signal.Signals) -> Strike:
+    async def strike(site: Site) -> int:
+        await site.world.restart(service, how)
+        return 1
+
+    return strike
+
+
+def fill(service: str) -> Strike:
+    """No memory left: every write is refused."""
+
+    async def strike(site: Site) -> int:
+        client = site.world.valkey(service)
+        client.config_set("maxmemory", "1")
+        refused = 0
+        try:
+            client.set("one-more", "x")
+        except redis.OutOfMemoryError:
+            refused = 1
+        await asyncio.sleep(2.0)
+        client.config_set("maxmemory", "0")
+        return refused
+
+    return strike
+
+
+def pause(service: str, seconds: float = 2.0) -> Strike:
+    """The server takes commands and answers none."""
+
+    async def strike(site: Site) -> int:
+        site.world.valkey(service).execute_command("CLIENT", "PAUSE", int(seconds * 1000), "ALL")
+        await asyncio.sleep(seconds)
+        return 1
+
+    return strike
+
+
+def freeze(service: str, seconds: float = 2.0) -> Strike:
+    """SIGSTOP: the process is there, and does nothing."""
+
+    async def strike(site: Site) -> int:
+        process = site.world.children[service].process
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        process.send_signal(signal.SIGCONT)
+        return 1
+
+    return strike
+
+
+def on_link(names: tuple[str, ...], mode: str, *, seconds: float = 2.0, share: float = 1.0, delay: float = 0.0,
+            cut_dead: bool = False) -> Strike:  # fmt: skip
+    """A mode of the proxy on one or several links for a while."""
+
+    async def strike(site: Site) -> int:
+        call = site.world.proxy.call
+        for name in names:
+            await call("set", link=name, mode=mode, share=share, seconds=delay)
+        await asyncio.sleep(seconds)
+        return sum([await call("heal", link=name, cut_dead=cut_dead) for name in names])
+
+    return strike
+
+
+def hold_lock(seconds: float = 2.5) -> Strike:
+    """Somebody's transaction sits on the rows that the next writers need."""
+
+    async def strike(site: Site) -> int:
+        held = 0
+        with site.world.connect(site.stack.database) as session:
+            session.execute("BEGIN")
+            for tenant in site.world.tenants:
+                rows = session.execute(
+                    f'SELECT id FROM "{tenant["schema"]}".chat_conversation ORDER BY updated_at DESC LIMIT 4 FOR UPDATE'
+                ).fetchall()
+                held += len(rows)
+            await asyncio.sleep(seconds)
+            session.execute("ROLLBACK")
+        return held
+
+    return strike
+
+
+def model(name: str, times: int = 1) -> Strike:
+    """The next calls of the model go wrong in one way."""
+
+    async def strike(site: Site) -> int:
+        call = site.stack.fakes.call
+        before = (await call("model_played")).get(name, 0)
+        await call("model_fail", names=[name] * times)
+        deadline = time.monotonic() + ORDER_SECONDS
+        while (played := (await call("model_played")).get(name, 0) - before) < times and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        await call("model_unplayed")
+        return int(played)
+
+    return strike
+
+
+def slack(name: str, times: int = 1) -> Strike:
+    """The next posts to Slack go wrong in one way."""
+
+    async def strike(site: Site) -> int:
+        call = site.stack.fakes.call
+        await call("slack_fail", names=[name] * times)
+        deadline = time.monotonic() + ORDER_SECONDS
+        while (left := await call("slack_waiting")) and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        return times - int(left)
+
+    return strike
+
+
+PG_WEB, PG_WORKER = ("web->postgres",), ("worker->postgres",)
+LAYER = ("web->layer", "worker->layer")
+BROKER = ("web->broker", "worker->broker")
+VISITORS = tuple(f"visitors->{web}" for web in WEBS)
+AGENTS = tuple(f"agents->{web}" for web in WEBS)
+MODEL_FAULTS = (
+    "401", "429", "500", "hang", "hang-after-first", "drip", "cut", "cut-at-once", "empty", "not-json", "html",
+    "enormous",
+)  # fmt: skip
+
+KINDS: dict[str, Kind] = {
+    "kill a web server": Kind(kill(WEBS), ("web",), "programs"),
+    "kill a web server between commit and ack": Kind(kill_at("commit-ack", WEBS), ("web",), "programs"),
+    "kill a web server between insert and commit": Kind(kill_at("insert-commit", WEBS), ("web",), "programs"),
+    "kill a worker": Kind(kill(WORKERS), ("worker",), "programs"),
+    "kill a worker that has just taken a turn": Kind(kill_at("begun-turn", WORKERS), ("worker",), "programs"),
+    "kill a worker before it stores its answer": Kind(kill_at("said-unstored", WORKERS), ("worker",), "programs"),
+    "kill a worker after it posted to Slack": Kind(kill_at("posted-unsaved", WORKERS), ("worker",), "programs"),
+    "restart Postgres": Kind(restart("postgres", signal.SIGINT), ("postgres",), "services"),
+    "crash Postgres": Kind(restart("postgres", signal.SIGQUIT), ("postgres",), "services"),
+    "hold row locks": Kind(hold_lock(), ("postgres",), "services"),
+    "cut the web servers' Postgres": Kind(on_link(PG_WEB, proxy.CUT, seconds=1.5), ("postgres",), "services"),
+    "cut the workers' Postgres": Kind(on_link(PG_WORKER, proxy.CUT, seconds=1.5), ("postgres", "worker"), "services"),
+    "slow Postgres": Kind(on_link(PG_WEB + PG_WORKER, proxy.DELAY, delay=0.03), ("postgres",), "services"),
+    "black-hole Postgres, then reset": Kind(
+        on_link(PG_WEB + PG_WORKER, proxy.BLACK_HOLE, share=0.7, cut_dead=True), ("postgres", "worker"), "services"
+    ),
+    "flush the layer": Kind(flush("layer"), ("layer",), "services"),
+    "kill the layer": Kind(restart("layer", signal.SIGKILL), ("layer",), "services"),
+    "fill the layer": Kind(fill("layer"), ("layer",), "services"),
+    "pause the layer": Kind(pause("layer"), ("layer",), "services"),
+    "freeze the layer": Kind(freeze("layer"), ("layer",), "services"),
+    "cut the layer's links": Kind(on_link(LAYER, proxy.CUT), ("layer",), "links"),
+    "black-hole the layer, then reset": Kind(on_link(LAYER, proxy.BLACK_HOLE, cut_dead=True), ("layer",), "links"),
+    "flush the broker": Kind(flush("broker"), ("broker",), "services"),
+    "kill the broker": Kind(restart("broker", signal.SIGKILL), ("broker",), "services"),
+    "fill the broker": Kind(fill("broker"), ("broker",), "services"),
+    "pause the broker": Kind(pause("broker"), ("broker",), "services"),
+    "freeze the broker": Kind(freeze("broker"), ("broker",), "services"),
+    "cut the broker's links": Kind(on_link(BROKER, proxy.CUT), ("broker",), "links"),
+    "stall the broker's links": Kind(on_link(BROKER, proxy.STALL), ("broker",), "links"),
+    "cut visitors": Kind(on_link(VISITORS, proxy.CUT, seconds=1.0, share=0.7), ("visitors",), "links"),
+    "delay visitors": Kind(on_link(VISITORS, proxy.DELAY, delay=0.4, seconds=3.0), ("visitors",), "links"),
+    "black-hole visitors": Kind(on_link(VISITORS, proxy.BLACK_HOLE, share=0.3), ("visitors",), "links"),
+    "half-open visitors": Kind(on_link(VISITORS, proxy.HALF_OPEN, share=0.3), ("visitors",), "links"),
+    "drip visitors": Kind(on_link(VISITORS, proxy.DRIP, share=0.6), ("visitors",), "links"),
+    "stall visitors": Kind(on_link(VISITORS, proxy.STALL, share=0.6), ("visitors",), "links"),
+    "cut agents": Kind(on_link(AGENTS, proxy.CUT, seconds=1.0, share=0.8), ("agents",), "links"),
+    "black-hole agents": Kind(on_link(AGENTS, proxy.BLACK_HOLE, share=0.5), ("agents",), "links"),
+    "model refused": Kind(on_link(("worker->model",), proxy.CUT, seconds=2.5), ("model",), "model"),
+    **{f"model {name}": Kind(model(name), ("model",), "model") for name in MODEL_FAULTS},
+    "Slack cut": Kind(on_link(("worker->slack",), proxy.CUT, seconds=2.5), ("slack",), "slack"),
+    **{f"Slack {name}": Kind(slack(name), ("slack",), "slack") for name in ("429", "500", "lost-answer")},
+}
+
+
+def plan(seed: int) -> dict[str, list[str]]:
+    """What is broken in a run, by lane; the kinds of a lane follow each other, the lanes run side by side."""
+    rng = random.Random(f"plan/{seed}")
+    lanes: dict[str, list[str]] = {}
+    for name, kind in KINDS.items():
+        lanes.setdefault(kind.lane, []).append(name)
+    for lane in lanes.values():
+        rng.shuffle(lane)
+    return lanes
