@@ -12,7 +12,8 @@ from django.utils import timezone
 from chat.models import Conversation, Handoff, Visitor
 from insights import setup as page
 from knowledge.models import Chunk, CrawlRun, Document, Source
-from livesupport.models import Availability, OpeningHours
+from livesupport.models import Availability, OpeningHours, SlackInstall
+from tenants.models import Plan, Tenant
 from tenants.workspace.models import Project, Seat
 from tests.cast import Cast
 from tests.conftest import Tenants
@@ -99,6 +100,40 @@ def test_somebody_to_answer_is_a_person_who_is_there_or_hours(bare: Cast) -> Non
     assert not ticks(client)["answering"]
     bare.run(OpeningHours.objects.create, project_id=bare.project_id, weekday=0, opens="09:00", closes="17:00")
     assert ticks(client)["answering"]
+
+
+def answering(cast: Cast) -> str:
+    html = cast.client(cast.owner).get("/setup/?part=steps").content.decode()
+    return html.partition('data-step="answering"')[2].partition("<details")[0]
+
+
+def test_the_checklist_leads_to_slack_or_says_why_not(bare: Cast, settings: Any) -> None:
+    settings.SLACK_CLIENT_ID = ""
+    assert "this server has no Slack app" in answering(bare)
+    settings.SLACK_CLIENT_ID = "1.2"
+    assert "Slack is not connected" in answering(bare)
+    assert "/live/slack/?project=" in answering(bare)
+    plan = Plan.objects.create(key="small", name="Small", price_cents=0, slack=False)
+    Tenant.objects.filter(pk=bare.tenant_id).update(plan=plan)
+    assert "Your plan does not include Slack" in answering(bare)
+    assert "/live/slack/" not in answering(bare)
+
+
+def test_a_channel_in_which_people_are_called_is_somewhere_to_call(bare: Cast) -> None:
+    channel = {"bot_token": "xoxb", "channel_id": "C1", "channel_name": "help", "team_name": "Acme"}
+    bare.run(SlackInstall.objects.create, project_id=bare.project_id, app_id="A1", team_id="T1", **channel)
+    assert "nobody is called there yet" in answering(bare)
+    assert not ticks(bare.client(bare.owner))["answering"]
+    bare.run(Project.objects.update, handoffs_to="both")
+    assert "#help in Slack" in answering(bare)
+    assert ticks(bare.client(bare.owner))["answering"]
+
+
+def test_the_three_triggers_stand_in_the_checklist_as_they_are(bare: Cast) -> None:
+    bare.run(Project.objects.update, mood_enabled=False, mood_threshold=-0.25)
+    html = bare.client(bare.owner).get("/setup/?part=steps").content.decode()
+    assert "At once, when a visitor asks for one; when a critical question has no answer" in html
+    assert re.search(r"mood drops below -0.25</span><span[^>]*>off<", html)
 
 
 def test_a_rehearsal_seat_is_nobody_of_the_team(bare: Cast) -> None:
