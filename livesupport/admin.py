@@ -46,10 +46,9 @@ class ProjectWithHoursAdmin(ProjectAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Project | None = None) -> Any:
         fields = ("handoffs_to", "after_hours", *(("slack_channel",) if obj else ()))
         words = "Whatever you choose, Live Support lists every handoff. Without a working channel, it calls people too."
-        return [
-            *super().get_fieldsets(request, obj),
-            ("Where people are called", {"fields": fields, "description": words}),
-        ]
+        parts = list(super().get_fieldsets(request, obj))
+        here = next(place for place, part in enumerate(parts) if part[0] == "Neither support nor urgent")
+        return [*parts[:here], ("Where people are called", {"fields": fields, "description": words}), *parts[here:]]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> tuple[str, ...]:
         return (*super().get_readonly_fields(request, obj), *(("slack_channel",) if obj else ()))

@@ -13,7 +13,7 @@ from typing import Any
 from chat.errors import UnknownConversation
 from livesupport.models import SlackThread
 from livesupport.slack import actions
-from livesupport.slack.errors import NoRoute
+from livesupport.slack.errors import NoRoute, SlackFailed
 from livesupport.slack.people import names_of, seat_for
 from livesupport.slack.text import plain
 from livesupport.slack.whispers import post_aside
@@ -47,6 +47,11 @@ class Heard:
     def place(self) -> str:
         """Names what was said for good, in whichever call it comes."""
         return f"{self.team}/{self.channel}/{self.ts}"
+
+    @property
+    def lane(self) -> str:
+        """What is said and pressed in one thread is handled in its order."""
+        return f"{self.app}/{self.team}/{self.channel}/{self.thread}" if self.thread else ""
 
 
 def from_event(body: dict[str, Any]) -> tuple[str, Heard] | None:
@@ -101,11 +106,11 @@ def keep(found: tuple[str, Heard] | None) -> bool:
     if found is None:
         return False
     call_id, heard = found
-    return external.keep(kind=KIND, external_id=call_id, body=asdict(heard))
+    return external.keep(kind=KIND, external_id=call_id, lane=heard.lane, body=asdict(heard))
 
 
 def handle(event: ExternalEvent) -> None:
-    """Find the tenant, and do it there. Raises NoRoute, and SlackFailed when Slack may answer later."""
+    """Find the tenant, and do it there. Raises NoRoute and SlackFailed."""
     heard = Heard(**event.body)
     if heard.what == GONE:
         _workspace_left(heard)
@@ -124,14 +129,17 @@ def _workspace_left(heard: Heard) -> None:
 
 
 def receive(heard: Heard) -> None:
-    """One word or press in one of the present tenant's threads; talk in other threads is nobody's business."""
+    """One word or press in one of the present tenant's threads; talk in other threads is nobody's business.
+
+    That a message of ours lately failed keeps nobody's words from the visitor. Raises SlackFailed when Slack refuses:
+    then nobody can be told there either.
+    """
     thread = (
         SlackThread.objects.select_related("install__project", "handoff")
         .filter(
             install__app_id=heard.app,
             install__team_id=heard.team,
             install__channel_id=heard.channel,
-            install__is_active=True,
             channel_id=heard.channel,
             ts=heard.thread,
         )
@@ -142,7 +150,7 @@ def receive(heard: Heard) -> None:
     try:
         _act(thread, heard)
     except ProductError as refusal:
-        if refusal.retryable:
+        if refusal.retryable or isinstance(refusal, SlackFailed):
             raise
         post_aside(thread, user=heard.user, key=heard.place, sentence=_told(heard, refusal))
 

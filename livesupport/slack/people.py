@@ -20,7 +20,7 @@ NOBODY = "Somebody in Slack"
 
 def seat_for(install: SlackInstall, slack_id: str) -> Seat:
     """The seat that a person in the install's workspace answers with; made on their first reply, if the install
-    lets anyone in the channel answer. Raises NotInvited, NotAllowed, and SlackFailed when Slack may tell later."""
+    lets anyone in the channel answer. Raises NotInvited, NotAllowed, and SlackFailed when Slack cannot be asked."""
     person = _person(install, slack_id)
     if person is None:
         raise NotInvited("Slack does not say who you are, so your words stay in Slack.")
@@ -44,7 +44,7 @@ def _person(install: SlackInstall, slack_id: str) -> SlackPerson | None:
     try:
         member = Slack(install.bot_token).member(slack_id, install.team_id)
     except SlackFailed as error:
-        if error.retryable:
+        if error.retryable or error.is_broken:
             raise
         return None
     if member is None:

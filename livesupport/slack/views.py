@@ -71,6 +71,8 @@ def finish(request: SeatRequest) -> HttpResponse:
         return render(request, "livesupport/slack_refused.html", {"sentence": refusal.sentence}, status=400)
     if not request.GET.get("code"):
         return _to(project, "denied")
+    if not offer_to(project).is_included:
+        return _shown(request, project, problem=NotInPlan.sentence)
     try:
         granted = client.exchange(request.GET["code"], _redirect_uri())
         actions.connect(seat=request.seat, project=project, granted=granted)

@@ -14,12 +14,14 @@ from django.test import Client
 
 from livesupport.models import OpeningHours, SlackInstall
 from livesupport.slack import state
-from tenants.models import ExternalRoute
+from livesupport.slack.errors import NotInPlan
+from tenants.models import ExternalRoute, Plan, Tenant
 from tenants.schema import PUBLIC, run_in
 from tenants.workspace.models import AuditEntry, Project
 from tests.cast import Cast, browser
 from tests.conftest import Tenants
 from tests.fakes.slack_server import FakeSlack, SlackFault
+from tests.livesupport.slack.conftest import install
 
 
 class Stay(HTTPRedirectHandler):
@@ -200,7 +202,44 @@ def test_without_an_app_nothing_is_offered(cast: Cast, settings: Any) -> None:
     assert get(client, "/live/slack/connect/").headers["Location"].startswith("/live/slack/")
 
 
-@pytest.mark.parametrize("do", ["channel", "options", "test", "nonsense", ""])
+def test_a_plan_without_slack_refuses_and_says_so(cast: Cast, slack: FakeSlack) -> None:
+    plan = Plan.objects.create(key="small", name="Small", price_cents=0, slack=False)
+    run_in(PUBLIC, Tenant.objects.filter(pk=cast.tenant_id).update, plan=plan)
+    client = cast.client(cast.owner)
+    for path in ("/live/slack/", "/live/slack/connect/", f"/live/slack/finish/?code={slack.code}&state={bound(cast)}"):
+        answer = get(client, path)
+        assert "Your plan does not include Slack" in answer.content.decode(), path
+        assert "Connect Slack" not in answer.content.decode()
+        assert "Location" not in answer.headers
+    assert not SlackInstall.objects.exists()
+    assert not ExternalRoute.objects.exists()
+    assert slack.calls == []
+    run_in(PUBLIC, Plan.objects.filter(pk=plan.pk).update, slack=True)
+    assert go_and_come_back(cast, client).headers["Location"].endswith("said=connected")
+
+
+def test_the_action_itself_refuses_without_the_plan(cast: Cast, slack: FakeSlack) -> None:
+    plan = Plan.objects.create(key="small", name="Small", price_cents=0, slack=False)
+    run_in(PUBLIC, Tenant.objects.filter(pk=cast.tenant_id).update, plan=plan)
+    with pytest.raises(NotInPlan):
+        install(cast, slack)
+    assert not SlackInstall.objects.exists()
+
+
+@pytest.mark.parametrize("where", ["both", "slack"])
+def test_where_people_are_called_is_chosen_beside_the_channel(cast: Cast, slack: FakeSlack, where: str) -> None:
+    client = cast.client(cast.admin)
+    install(cast, slack, to="dashboard")
+    assert "nobody is called there yet" in get(client, "/live/slack/").content.decode()
+    done = act(cast, client, where)
+    assert Project.objects.get(pk=cast.project_id).handoffs_to == where
+    assert AuditEntry.objects.filter(verb="changed where people are called").count() == 1
+    page = get(client, done.headers["Location"]).content.decode()
+    assert "People are called in " in page
+    assert "nobody is called there yet" not in page
+
+
+@pytest.mark.parametrize("do", ["channel", "both", "slack", "options", "test", "nonsense", ""])
 def test_without_a_connection_there_is_nothing_to_do(cast: Cast, slack: FakeSlack, do: str) -> None:
     assert act(cast, cast.client(cast.owner), do, channel="C0SUPPORT").status_code == 302
     assert slack.calls == []
@@ -219,9 +258,11 @@ def test_where_people_are_called_is_a_setting_of_the_chatbot(cast: Cast) -> None
     client, page = cast.client(cast.owner), f"/admin/workspace/project/{cast.project_id}/change/"
     shown = run_in(PUBLIC, client.get, page).content.decode()
     assert f"/live/slack/?project={cast.project_key}" in shown
-    data = run_in(PUBLIC, filled, client, page, handoffs_to="both")
+    assert "When nobody is there" in shown
+    data = run_in(PUBLIC, filled, client, page, handoffs_to="both", after_hours="slack")
     assert run_in(PUBLIC, client.post, page, data).status_code == 302
-    assert Project.objects.get(pk=cast.project_id).handoffs_to == "both"
+    project = Project.objects.get(pk=cast.project_id)
+    assert (project.handoffs_to, project.after_hours) == ("both", "slack")
 
 
 def test_the_state_names_no_session(cast: Cast) -> None:
