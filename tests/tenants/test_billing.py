@@ -21,6 +21,7 @@ from tenants.models import Due, Plan, Tenant
 from tenants.schema import run_in
 from tenants.workspace import outbox
 from tenants.workspace.models import AuditEntry, OutboxEntry, Project, Seat
+from tenants.workspace.team import room
 from tests.cast import Cast
 from tests.conftest import Tenants
 
@@ -407,6 +408,16 @@ def test_seats_count_people_who_may_sign_in(cast: Cast) -> None:
     assert billing.allowance(cast.tenant, Kind.SEATS).used == 4
     cast.run(Seat.objects.filter(pk=cast.analyst.seat_id).update, is_active=False)
     assert billing.allowance(cast.tenant, Kind.SEATS).left == 1
+
+
+def test_the_teams_room_counts_as_the_plan_does(cast: Cast) -> None:
+    limits(seats=5)
+    cast.run(Seat.objects.create, user_id=None, name="Answers from Slack")
+    cast.run(Seat.objects.create, user_id=0, name="Rehearsal", is_rehearsal=True)
+    now = cast.run(room)
+    taken = billing.allowance(cast.tenant, Kind.SEATS)
+    assert (now.seats, now.limit) == (taken.used, taken.limit) == (4, 5)
+    assert (now.invited, now.is_full, now.has_free_seat) == (1, True, True)
 
 
 def test_an_allowance_is_read_from_any_schema(cast: Cast, tenants: Tenants) -> None:
