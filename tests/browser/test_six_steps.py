@@ -173,7 +173,7 @@ def set_triggers(day: Day) -> None:
     page.get_by_label("Mood below").fill("-0.3")
     page.get_by_label("Your words that ask for a person").fill("harbour master")
     page.get_by_label("Your critical words").fill("capsized")
-    day.picture(page, "triggers", whole=True)
+    day.picture(page, "triggers")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("was changed successfully")).to_be_visible()
     day.checklist("reasons")
@@ -291,6 +291,7 @@ def hand_over(day: Day) -> None:
     field, composer = mate.page.locator("[data-text]"), vera.chat.locator("[data-field]")
     seen = vera.chat.get_by_label(f"{MATE} is typing")
     timings.measure("typing_seen_by_visitor", lambda: field.press_sequentially("Hello", delay=20), seen)
+    day.picture(vera.page, "agent-types")
     words = "Hello, Jonas here. Is it about Saturday’s tour?"
     timings.measure("reply_seen", lambda: mate.reply(words), vera.log.locator(".msg-agent", has_text=words))
     seen = mate.page.locator("[data-tail]").get_by_text(re.compile("is typing"))
@@ -312,14 +313,14 @@ def hand_over(day: Day) -> None:
     day.picture(vera.page, "asked-to-rate")
     vera.chat.get_by_label("5 of 5").check(force=True)
     vera.chat.get_by_role("button", name="Send rating").click()
-    expect(vera.log).to_contain_text("5 of 5")
+    expect(vera.log).to_contain_text("You gave 5 of 5")
     day.picture(vera.page, "rated")
-    expect(mate.page.locator("[data-log]")).to_contain_text("5")
+    expect(mate.page.locator("[data-log]")).to_contain_text("Rated 5 of 5")
     day.picture(mate.page, "resolved")
     thread_with("Done: Sunday at ten", day.product.slack_api, of=thread)
 
     page = day.checklist("test")
-    expect(page.get_by_text("6 of 6 done")).to_be_visible(timeout=SEEN_MS)
+    expect(page.get_by_text("6 of 6 done. You are live.")).to_be_visible(timeout=SEEN_MS)
     day.picture(page, "checklist-done", whole=True)
 
 
