@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chat import actions, delivery, frames
+from chat.draining import RESTART
 from chat.errors import NotAllowed, NotSignedIn, UnknownConversation
 from chat.sockets import LogSocket, rereader
 from tenants import push
@@ -75,7 +76,8 @@ class VisitorConsumer(LogSocket):
         await push.tell(push.desk_group(self.schema), message)
 
     async def disconnect(self, code: int) -> None:
-        if self.greeted and not rereader.has_other(self, self.conversation):
+        is_back_soon = code == RESTART
+        if self.greeted and not is_back_soon and not rereader.has_other(self, self.conversation):
             await self.tell_desk("left")
         await super().disconnect(code)
 
@@ -133,10 +135,12 @@ class DeskConsumer(LogSocket):
 
     async def on_resume(self, frame: frames.DeskResume) -> None:
         await hop(self.schema, actions.note_seat, seat_id=self.seat_id)
-        if frame.conversation is not None:
-            conversation = str(frame.conversation)
-            await hop(self.schema, delivery.desk_state, self.seat_id, conversation)  # refuses what is not theirs
-            await self.follow(conversation, frame.seq)
+        if frame.conversation is None:
+            await self.tell({"type": "beat"})
+            return
+        conversation = str(frame.conversation)
+        await hop(self.schema, delivery.desk_state, self.seat_id, conversation)  # refuses what is not theirs
+        await self.follow(conversation, frame.seq)
 
     def check_followed(self, conversation: UUID) -> None:
         """What a desk does not follow it may not speak about; following was allowed or refused before."""

@@ -15,6 +15,7 @@ from django.db import Error as DatabaseError
 
 from chat import delivery, frames
 from chat.actions import Ack
+from chat.draining import RESTART, drain
 from chat.errors import BadFrame, HelloLate, RetryLater, Unavailable
 from tenants import push
 from tenants.errors import ProductError
@@ -31,12 +32,19 @@ class LogSocket(AsyncWebsocketConsumer):
 
     is_desk: ClassVar[bool] = False
 
-    async def connect(self) -> None:
-        self.place = cast(dict[str, Any], self.scope)  # what tenants.asgi put in
-        self.schema: str = self.place["schema"]
+    def stand(self, place: dict[str, Any]) -> None:
+        """Begin at a tenant's host: `place` is the scope, with what tenants.asgi put in."""
+        self.place = place
+        self.schema: str = place["schema"]
         self.cursors: dict[str, int] = {}
         self.greeted = False
         self._sending = asyncio.Lock()
+        self._hearing = asyncio.Lock()
+        self._retired = False
+
+    async def connect(self) -> None:
+        self.stand(cast(dict[str, Any], self.scope))
+        drain.add(self)
         await self.accept()
         self._deadline = asyncio.get_running_loop().call_later(HELLO_SECONDS, self._hello_missed)
 
@@ -44,9 +52,20 @@ class LogSocket(AsyncWebsocketConsumer):
         self._late = asyncio.ensure_future(self.refuse(HelloLate()))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        async with self._hearing:
+            if not self._retired:  # what came after the close is sent again to the next server
+                await self._obey(text_data or "")
+
+    async def retire(self) -> None:
+        """Answer the command that is under way, then send the client away: it comes back with what it kept."""
+        async with self._hearing:
+            self._retired = True
+            await self.close(RESTART)
+
+    async def _obey(self, text: str) -> None:
         client_id = None
         try:
-            frame = frames.parse(text_data or "", desk=self.is_desk)
+            frame = frames.parse(text, desk=self.is_desk)
             client_id = getattr(frame, "client_id", None)
             if not self.greeted and frame.type != "hello":
                 raise BadFrame("The first frame is hello.")
@@ -142,6 +161,7 @@ class LogSocket(AsyncWebsocketConsumer):
             await self.tell(message["frame"])
 
     async def disconnect(self, code: int) -> None:
+        drain.remove(self)
         self._deadline.cancel()
         rereader.remove(self)
         for conversation in list(self.cursors):

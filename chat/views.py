@@ -39,7 +39,7 @@ LOADER_WORDS = ("chat_with", "open_chat", "close_chat", "new_messages", "hide_pr
 # Asked for together with the page: else each module's own imports are one more round trip.
 FRAME_MODULES = (
     "cards", "composer", "connection", "dom", "entries", "files", "head",
-    "host", "log", "outbox", "prose", "strings", "tail", "uploads",
+    "host", "log", "outbox", "polling", "prose", "strings", "tail", "uploads",
 )  # fmt: skip
 _SESSION_FIELDS = {"project", "token", "language", "rehearsal"}
 

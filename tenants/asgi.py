@@ -1,4 +1,4 @@
-"""The WebSocket side of "the host decides the tenant"."""
+"""The side of "the host decides the tenant" that Django's middleware does not see: sockets, and held requests."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ async def _refuse_body(send: Send) -> None:
 
 
 class TenantHostRouter:
-    """Puts `schema`, `tenant_id` and `host` (without port) into a socket's scope.
+    """Puts `schema`, `tenant_id` and `host` (without port) into the scope of a socket or request.
 
     Sockets to unknown hosts, to the public host, or with anything but one well-formed Host header are
-    refused in the handshake.
+    refused in the handshake; requests get nothing, with 404.
     """
 
     def __init__(self, app: App) -> None:
@@ -61,6 +61,10 @@ class TenantHostRouter:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         place = await self._place(scope)
+        if (place is None or place.is_public) and scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+            return
         if place is None or place.is_public:
             await receive()
             await send({"type": "websocket.close", "code": 4404})

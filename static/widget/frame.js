@@ -55,15 +55,18 @@ const connection = new Connection({
   cursor: () => log.last,
   onFrame: (frame) => keepEnd(() => heard(frame)),
   onStatus: (status) => { link = status; showLink(); },
+  onWay: (polls) => host.tell("way", { polls }),
 });
+/** Whether there is nothing to say about the line: it is there, or comes back by itself. */
+const isFine = () => connection.isOpen || connection.isQuiet;
 const outbox = new Outbox((frame) => connection.send(frame), {
   keep: (item) => host.tell("keep", { item }),
   forget: (clientId) => host.tell("done", { client_id: clientId }),
-  changed: (item, how) => keepEnd(() => { tail.outgoing(item, how, connection.isOpen); if (item.frame.type === "message.send") retireChips(); showFoot(); }),
+  changed: (item, how) => keepEnd(() => { tail.outgoing(item, how, isFine()); if (item.frame.type === "message.send") retireChips(); showFoot(); }),
 });
 const uploads = new Uploads({
   token: () => self.token, id: newId, largest: setup.largest_file, types: setup.file_types,
-  changed: (item) => keepEnd(() => tail.uploading(item, connection.isOpen)),
+  changed: (item) => keepEnd(() => tail.uploading(item, isFine())),
   gone: (clientId) => tail.landed(clientId),
 });
 fetchFilesWith(() => self.token);
@@ -185,12 +188,12 @@ function retireChips() {
 // -- what is shown -------------------------------------------------------------------------------------------------
 
 function showAll() {
-  head.show(state, !wasOpen || link.state === "open");
+  head.show(state, !wasOpen || isFine());
   showFoot();
 }
 
 function showFoot() {
-  const online = connection.isOpen, name = state.agent?.name ?? "";
+  const online = isFine(), name = state.agent?.name ?? "";
   const withPeople = state.owner === "queue" || state.owner === "agent", asked = outbox.has("human.request");
   human.hidden = withPeople;
   human.setAttribute("aria-disabled", String(asked));
@@ -206,14 +209,21 @@ function showLink() {
   if (link.state === "open") { wasOpen = true; void uploads.flush(); }
   else tail.typing("", false); // nobody is known to type over a dead line
   if (link.state === "refused" && link.code === "not_signed_in") host.tell("renew");
-  for (const item of outbox.items.values()) if (!item.failed) tail.outgoing(item, "waiting", connection.isOpen);
+  showLine();
+}
+
+let wasFine = true;
+function showLine() {
+  wasFine = isFine();
+  for (const item of outbox.items.values()) if (!item.failed) tail.outgoing(item, "waiting", wasFine);
   tick();
   showAll();
 }
 
 /** Once a second: the countdown of the banner and the clock of the wait. */
 function tick() {
-  const down = link.state === "waiting" || (link.state === "connecting" && !banner.hidden);
+  if (wasFine !== isFine()) { showLine(); return; } // it was expected back by now
+  const down = !wasFine && (link.state === "waiting" || (link.state === "connecting" && !banner.hidden));
   banner.hidden = !down;
   if (down) {
     const seconds = Math.ceil(((link.until ?? 0) - Date.now()) / 1000);
@@ -245,13 +255,15 @@ function told(note) {
     case "token": signedIn(note.token); return;
     case "open":
       self.open = note.open;
-      connection.setVisible(self.open && !self.away);
+      if (note.open) connection.wake();
       if (note.open) { toEnd(); markSeen(); if (note.focus) takeFocus(); }
       else composer.stopTyping();
       return;
-    case "away": self.away = note.away; connection.setVisible(self.open && !self.away); sendPage(); markSeen(); return;
+    case "away": self.away = note.away; connection.setVisible(!self.away); sendPage(); markSeen(); return;
     case "page": self.page = { url: note.url, title: note.title }; sendPage(); return;
     case "full": fill(note.full); return;
+    case "adopt": outbox.restore(note.items); outbox.flush(); return;
+    case "draft": if (!document.hasFocus() && note.text !== composer.field.value) composer.write(note.text); return;
   }
 }
 
@@ -260,7 +272,8 @@ function begin(note) {
   Object.assign(self, { page: note.page, open: note.open, away: note.away, language: note.language });
   if (["light", "dark"].includes(note.theme)) document.documentElement.dataset.theme = note.theme;
   fill(note.full);
-  connection.visible = self.open && !self.away;
+  connection.visible = !self.away;
+  connection.polls = Boolean(note.polls); // this network let nothing else through a moment ago
   outbox.restore(note.outbox ?? []);
   if (note.draft && !composer.field.value) composer.write(note.draft);
   if (note.focus) takeFocus();

@@ -11,12 +11,14 @@
   const home = new URL(script.src).origin;
   const language = script.dataset.language || navigator.language || "";
   const phone = matchMedia("(max-width: 479px)");
+  const PREFIX = `builtabot:${new URL(home).host}:${project}:`;
+  const BEAT_MS = 3000, GONE_MS = 10_000, HOUR_MS = 60 * 60 * 1000;
   const DAY_MS = 24 * 60 * 60 * 1000;
   const SECRETS = /token|key|code|secret|passw|session|signature|auth/i;
 
   /** The host page's storage, or memory where it is denied. Keys are this widget's host and project. */
   const store = (() => {
-    const prefix = `builtabot:${new URL(home).host}:${project}:`;
+    const prefix = PREFIX;
     /** @type {Map<string, string>} */
     const memory = new Map();
     /** @template T @param {() => T} action @param {() => T} otherwise */
@@ -153,8 +155,10 @@
     const opened = await persist(() => ask("/widget/session", { method: "POST", headers, body }));
     isAsking = false;
     if (!opened) return;
-    store.set("token", opened.token);
-    tell("token", { token: opened.token });
+    const others = store.get("token"); // another tab may have been quicker
+    const token = others && others !== kept ? others : opened.token;
+    store.set("token", token);
+    tell("token", { token });
   }
 
   /** Where the visitor is, without what looks like a secret in the address. */
@@ -171,14 +175,60 @@
     if (message.type === "close") close();
     else if (message.type === "renew") void session(true);
     else if (message.type === "draft") { if (message.text) store.set("draft", message.text); else store.drop("draft"); }
-    else if (message.type === "keep") { store.set(`out:${message.item.client_id}`, JSON.stringify(message.item)); store.set("active", String(Date.now())); }
+    else if (message.type === "keep") keep(message.item);
+    else if (message.type === "way") { if (message.polls) store.set("polls", String(Date.now())); else store.drop("polls"); }
     else if (message.type === "done") store.drop(`out:${message.client_id}`);
     else if (message.type === "unread") showUnread(message);
   }
 
-  function unsent() {
+  /** This tab's name; the same after a reload. */
+  const me = (() => {
+    const fresh = Math.random().toString(36).slice(2);
+    try {
+      const known = sessionStorage.getItem(`${PREFIX}tab`) ?? fresh;
+      sessionStorage.setItem(`${PREFIX}tab`, known);
+      return known;
+    } catch { return fresh; }
+  })();
+
+  /** What is unsent belongs to one tab, which says that it lives for as long. @param {any} item */
+  function keep(item) {
+    store.set(`out:${item.client_id}`, JSON.stringify({ ...item, tab: me }));
+    store.set(`tab:${me}`, String(Date.now()));
+    store.set("active", String(Date.now()));
+  }
+
+  /** Every unsent item of all tabs, oldest first. @returns {any[]} */
+  function kept() {
     const items = store.all("out:").flatMap((text) => { try { return [JSON.parse(text)]; } catch { return []; } });
     return items.sort((one, other) => one.at - other.at);
+  }
+
+  /** Take over what a tab left behind that is gone, so that it is sent, and by one tab. */
+  function inherit() {
+    const isMine = (/** @type {any} */ item) => item.tab === me;
+    const isLeft = (/** @type {any} */ item) => !isMine(item) && Date.now() - Number(store.get(`tab:${item.tab}`) ?? 0) > GONE_MS;
+    const items = kept(), left = items.filter(isLeft);
+    for (const item of left) { store.drop(`tab:${item.tab}`); keep(item); }
+    if (items.some(isMine)) store.set(`tab:${me}`, String(Date.now()));
+    return left;
+  }
+
+  /** Tabs of one visitor agree: on who they are, whether the chat is open, and what is being written. */
+  function agree() {
+    addEventListener("storage", ({ key }) => {
+      const name = key?.startsWith(PREFIX) ? key.slice(PREFIX.length) : "", value = store.get(name);
+      if (name === "token" && value) tell("token", { token: value });
+      else if (name === "draft") tell("draft", { text: value ?? "" });
+      else if (name === "open" && value) open({ focus: false });
+      else if (name === "open") close();
+    });
+    addEventListener("pagehide", () => store.drop(`tab:${me}`));
+    setInterval(() => {
+      if (!port) return;
+      const items = inherit();
+      if (items.length) tell("adopt", { items });
+    }, BEAT_MS);
   }
 
   /** Greet the frame, and give it the only line on which the two will speak. */
@@ -187,11 +237,12 @@
     const channel = new MessageChannel();
     port = channel.port1;
     port.onmessage = (event) => heard(event.data);
+    inherit();
     const focus = isOpen && wantsFocus && [parts.frame, parts.launcher, null].includes(parts.shadow.activeElement);
     if (focus) parts.frame.focus(); // the one from before it had loaded is gone
     const init = {
       focus, builtabot: 1, type: "init", language, theme: script?.dataset.theme ?? "", page: page(), draft: store.get("draft") ?? "",
-      outbox: unsent(), open: isOpen, away: document.visibilityState === "hidden", full: phone.matches,
+      outbox: kept().filter((item) => item.tab === me), open: isOpen, polls: Date.now() - Number(store.get("polls") ?? 0) < HOUR_MS, away: document.visibilityState === "hidden", full: phone.matches,
     };
     parts.frame.contentWindow.postMessage(init, home, [channel.port2]);
     void session(false);
@@ -321,6 +372,7 @@
     if (!look) return;
     draw();
     watch();
+    agree();
     if (store.get("open")) open({ focus: false });
     // Somebody who wrote within a day may have an answer waiting: listen, unseen.
     else if (store.get("token") && Date.now() - Number(store.get("active") ?? 0) < DAY_MS) ensureFrame();

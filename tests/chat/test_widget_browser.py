@@ -254,6 +254,7 @@ def test_words_written_offline_wait_and_arrive_once_in_order(script: Script, pag
     page.reload()  # nothing is lost with the page either
     frame = frame_of(page)
     expect(frame.locator(".is-pending")).to_have_count(3)
+    expect(frame.locator("[data-banner]")).to_be_visible()
     script.down = False
     script.silent = True  # the server takes them, and its acknowledgements are lost
     frame.get_by_role("button", name="Try now").click()

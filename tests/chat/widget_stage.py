@@ -72,6 +72,8 @@ class Script:
 
     def serve(self, context: BrowserContext) -> None:
         context.route_web_socket("**/ws/visitor/", self._accept)
+        for path in ("poll", "send"):  # the script's socket is all there is
+            context.route(f"**/widget/{path}", lambda route: route.abort())
 
     def _accept(self, route: WebSocketRoute) -> None:
         if self.down:
