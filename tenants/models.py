@@ -188,6 +188,10 @@ class ExternalEvent(models.Model):
 
     kind = models.CharField(max_length=40)
     external_id = models.CharField(max_length=200)
+    # The database's default serves writers that do not know the column yet, while a deployment goes on.
+    lane = models.CharField(
+        max_length=500, blank=True, db_default="", help_text="Calls of one lane are handled in order; empty: at once."
+    )
     body = models.JSONField()
     received_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveIntegerField(default=0)

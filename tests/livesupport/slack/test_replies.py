@@ -6,11 +6,13 @@ import random
 
 import pytest
 
-from chat.models import Handoff, Message
+from chat.models import Episode, Handoff, Message
 from livesupport import actions as live
 from livesupport.models import SlackInstall, SlackPerson
 from livesupport.slack.people import NOBODY
+from tenants import external
 from tenants.models import ExternalEvent
+from tenants.schema import PUBLIC, run_in
 from tenants.workspace.models import AuditEntry, OutboxEntry, Seat
 from tests.livesupport.slack.conftest import Desk, deliver, handle_all, hear, say, signed
 
@@ -284,4 +286,53 @@ def test_slack_that_does_not_say_who_wrote_is_asked_again(desk: Desk) -> None:
     event.refresh_from_db()
     assert event.handled_at is not None
     assert event.body == {}
+    assert not OutboxEntry.objects.filter(kind="slack.aside").exists()
+
+
+def test_replies_reach_the_visitor_in_the_order_they_were_written_whoever_handles_them(desk: Desk) -> None:
+    calls = []
+    for text in ("First", "Second"):
+        signed(desk.fake.event(desk.fake.say("C0SUPPORT", text, thread_ts=desk.thread.ts)))
+        calls.append(ExternalEvent.objects.latest("pk"))
+    handled = [run_in(PUBLIC, external.handle, event_id=call.pk) for call in reversed(calls)]
+    assert handled == [False, True]
+    handle_all()
+    assert desk.texts() == ["First", "Second"]
+
+
+def test_a_press_waits_for_the_reply_before_it_and_other_threads_do_not(desk: Desk) -> None:
+    signed(desk.fake.event(desk.fake.say("C0SUPPORT", "Bye", thread_ts=desk.thread.ts)))
+    signed(desk.fake.press("resolve", desk.thread.ts, channel="C0SUPPORT", user="U0ANA"), path="slack/interactivity")
+    signed(desk.fake.event(desk.fake.say("C0SUPPORT", "Elsewhere", thread_ts="1.1")))
+    reply, press, other = ExternalEvent.objects.order_by("pk")
+    assert reply.lane == press.lane != other.lane
+
+
+def test_a_note_after_the_end_opens_nothing(desk: Desk) -> None:
+    desk.reply("Hi")
+    desk.press("resolve")
+    desk.reply("note: called them back")
+    assert desk.owner == "none"
+    assert Episode.objects.filter(conversation=desk.conversation).count() == 1
+    assert Message.objects.get(conversation=desk.conversation, kind="note").text == "called them back"
+
+
+def test_words_from_a_channel_that_lately_failed_still_reach_the_visitor(desk: Desk) -> None:
+    desk.reply("Hello")
+    SlackInstall.objects.update(is_active=False, problem="BuiltABot is not in the channel.")
+    desk.reply("Are you there?")
+    assert desk.texts() == ["Hello", "Are you there?"]
+
+
+def test_words_that_a_broken_connection_keeps_from_the_visitor_stay_as_failed(desk: Desk) -> None:
+    """Whose they are cannot be asked, and nobody can be told in Slack: the event says so."""
+    from tests.fakes.slack_server import SlackFault
+
+    desk.fake.fail("users.info", SlackFault(error="token_revoked"))
+    desk.reply("Hello")
+    event = ExternalEvent.objects.get()
+    assert (desk.owner, desk.texts()) == ("queue", [])
+    assert event.handled_at is not None
+    assert event.error == "BuiltABot was removed from the workspace."
+    assert event.body["text"] == "Hello"
     assert not OutboxEntry.objects.filter(kind="slack.aside").exists()
