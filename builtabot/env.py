@@ -112,3 +112,9 @@ def load(base_dir: Path, argv: list[str]) -> Environment:
     data_dir = Path(os.environ.get("DATA_DIR", base_dir / ".data"))
     run = {} if os.environ.get("DATABASE_URL") else read_run_file(data_dir)
     return Environment(os.environ, run, lenient=touches_no_database(argv))
+
+
+def share_metrics(folder: str) -> None:
+    """Have the Prometheus client keep this process's counts in `folder`; it asks the environment when imported."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder

@@ -14,6 +14,7 @@ import django_stubs_ext
 from csp.constants import NONCE, NONE, SELF
 
 from builtabot import env as _env
+from builtabot import logs
 from tenants.workspace.unfold import UNFOLD, UNFOLD_PLATFORM  # noqa: F401  read by the two admin sites
 
 django_stubs_ext.monkeypatch()  # lets forms and admin classes name their model as a type argument
@@ -65,6 +66,11 @@ SLACK_CLIENT_SECRET = ENV.text("SLACK_CLIENT_SECRET", "", "The Slack app's clien
 SLACK_SIGNING_SECRET = ENV.text("SLACK_SIGNING_SECRET", "", "Proves that a call is Slack's; empty: none is taken.")
 SLACK_API_URL = ENV.text("SLACK_API_URL", "https://slack.com/api/", "Slack's Web API, or a stand-in for it.")
 LOG_LEVEL = ENV.text("LOG_LEVEL", "INFO", "Least severe log line written.")
+LOG_FORMAT = ENV.text("LOG_FORMAT", "line", "`line` for people, `json` for machines: one object a line.")
+METRICS_TOKEN = ENV.text("METRICS_TOKEN", "", "Prometheus brings it to /metrics as a bearer; empty: a 404 for all.")
+METRICS_DIR = ENV.text("METRICS_DIR", "", "Folder where one machine's processes add up counts; empty: each its own.")
+if METRICS_DIR:
+    _env.share_metrics(METRICS_DIR)
 
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # the tenant middleware answers 404 to every host that is not a Domain row
@@ -93,7 +99,9 @@ ROOT_URLCONF = "builtabot.urls"
 TENANT_LIMIT_SET_CALLS = True
 
 MIDDLEWARE = [
+    "builtabot.logs.RequestIdMiddleware",
     "builtabot.health.HealthMiddleware",
+    "builtabot.metrics.MetricsMiddleware",
     "tenants.middleware.TenantHostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -269,12 +277,5 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"django.server": {"level": "WARNING"}, "daphne": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
-}
+LOGGING = logs.configuration(LOG_LEVEL, LOG_FORMAT)
 SILENCED_SYSTEM_CHECKS = ["django_tenants.W003"]

@@ -7,6 +7,7 @@ anywhere else (at connect, around an await, through the async ORM) let half of a
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
@@ -16,6 +17,8 @@ from celery import Task
 from django.conf import settings
 from django.db import close_old_connections, connection
 from django_tenants.utils import get_public_schema_name, schema_context
+from prometheus_client import Histogram
+from structlog.contextvars import bound_contextvars
 
 from tenants.errors import SchemaMissing
 
@@ -23,6 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 PUBLIC: str = get_public_schema_name()
+_HOPS = Histogram("builtabot_hop_seconds", "From a call out of async code to its end, waiting included.", ["what"])
 _THREADS = ThreadPoolExecutor(max_workers=getattr(settings, "HOP_THREADS", 8), thread_name_prefix="hop")
 
 
@@ -54,8 +58,12 @@ def _hop(schema: str, fn: Callable[..., R], args: tuple[Any, ...], kwargs: dict[
 async def hop(schema: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """`run_in` from async code, on a thread of a pool of its own; the connection goes back to the pool after."""
     call = sync_to_async(_hop, thread_sensitive=False, executor=_THREADS)
-    # Shielded: a socket that closes in the middle must not leave a half-run thread unobserved.
-    result: R = await asyncio.shield(asyncio.ensure_future(call(schema, fn, args, kwargs)))
+    began = time.monotonic()
+    try:
+        # Shielded: a socket that closes in the middle must not leave a half-run thread unobserved.
+        result: R = await asyncio.shield(asyncio.ensure_future(call(schema, fn, args, kwargs)))
+    finally:
+        _HOPS.labels(getattr(fn, "__name__", "other")).observe(time.monotonic() - began)
     return result
 
 
@@ -74,6 +82,7 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in its stubs alone
             raise SchemaMissing
         close_old_connections()
         try:
-            return run_in(schema, self.run, *args, **kwargs)
+            with bound_contextvars(tenant=schema, task=self.request.id or ""):
+                return run_in(schema, self.run, *args, **kwargs)
         finally:
             close_old_connections()

@@ -40,6 +40,7 @@ class RunFile:
     secret_key: str = field(default_factory=_secret)
     field_encryption_keys: list[str] = field(default_factory=lambda: [_fernet_key()])
     demo_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    metrics_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
     def moved_to(self, port: int, *, demo: bool, allow_private: Iterable[str]) -> "RunFile":
         """Return the file for a start on `port`.

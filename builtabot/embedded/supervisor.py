@@ -3,6 +3,7 @@
 import argparse
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -20,13 +21,14 @@ from builtabot.embedded.terminal import Progress
 from builtabot.embedded.valkey import Valkey
 
 STALL_LIMIT_SECONDS = 240.0
-# Work is rows under a lease, so a worker that dies loses nothing; waiting for it would only keep people.
-APP_STOP_SECONDS = 2.0
+# For sockets to be sent away, and turns to be given back. Nothing is lost if it is too short: work is rows under a lease.
+APP_STOP_SECONDS = 6.0
 FRAME_BYTES = 64 * 1024
+METRICS = "metrics"
 # Settings that come from run.json here; in the environment they would win over it.
 OWN_SETTINGS = (
     *("DATABASE_URL", "REDIS_URL", "BROKER_URL", "CHANNEL_URL", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS"),
-    *("BASE_DOMAIN", "SITE_SCHEME", "CRAWL_ALLOW_PRIVATE", "PORT", "BIND", "DEMO", "DEMO_PASSWORD"),
+    *("BASE_DOMAIN", "SITE_SCHEME", "CRAWL_ALLOW_PRIVATE", "PORT", "BIND", "DEMO", "DEMO_PASSWORD", "METRICS_TOKEN"),
 )
 
 
@@ -94,6 +96,7 @@ class Supervisor:
 
     def _start(self) -> None:
         self._progress.say(f"BuiltABot is starting; its data are in {_shown(self._folder)}.")
+        shutil.rmtree(self._folder / METRICS, ignore_errors=True)  # counts of processes that are gone
         run = self._start_services()
         self._run_once("prepare", "the tables", [])
         if self._demo:
@@ -131,7 +134,7 @@ class Supervisor:
     def _app_commands(self) -> list[tuple[str, list[str]]]:
         limits = [f"--websocket-max-{part}-size={FRAME_BYTES}" for part in ("message", "frame")]
         timeouts = ["--websocket_timeout=-1", "--application-close-timeout=5", "--http-timeout=90"]
-        web = ["daphne", "-b", "127.0.0.1", "-p", str(self._port), "-v", "0", "--no-server-name"]
+        web = ["builtabot.web", "-b", "127.0.0.1", "-p", str(self._port), "-v", "0", "--no-server-name"]
         celery = ["celery", "-A", "builtabot"]
         worker = [*celery, "worker", "-P", "threads", "-l", "INFO", "--without-gossip", "--without-mingle"]
         commands = [
@@ -149,7 +152,7 @@ class Supervisor:
     def _spawn(self, name: str, command: list[str]) -> Child:
         kept = {key: value for key, value in os.environ.items() if key not in OWN_SETTINGS}
         fixed = {"DATA_DIR": str(self._folder), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        fixed["DJANGO_SETTINGS_MODULE"] = "builtabot.settings"
+        fixed |= {"DJANGO_SETTINGS_MODULE": "builtabot.settings", "METRICS_DIR": str(self._folder / METRICS)}
         log = self._folder / "logs" / f"{name}.log"
         how = Spawning(log, kept | fixed, cwd=runfile.ROOT, limit_seconds=APP_STOP_SECONDS)
         return self._adopt(spawn(name, command, how))
