@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
+from chat.draining import drain
 from knowledge.models import Chunk, CrawlRun
 from tenants.hosts import tenant_at
 from tenants.models import Heartbeat
@@ -38,7 +39,7 @@ class HealthMiddleware:
         if request.path == "/healthz":
             return JsonResponse({"ok": True})
         if request.path == "/readyz":
-            missing = list(_missing())
+            missing = ["another web process, this one is ending"] if drain.begun else list(_missing())
             body = {"ready": False, "missing": missing} if missing else {"ready": True}
             response = JsonResponse(body, status=503 if missing else 200)
             response.headers["Cache-Control"] = "no-store"

@@ -55,7 +55,10 @@ class Drain:
             await asyncio.sleep(1 / CLOSED_A_SECOND)
         try:
             async with asyncio.timeout(LAST_SECONDS):
-                await asyncio.gather(*leaving, return_exceptions=True)
+                ends = await asyncio.gather(*leaving, return_exceptions=True)
+                for end in ends:
+                    if isinstance(end, Exception):
+                        log.warning("a socket could not be sent away", exc_info=end)
                 while self._sockets or self._requests:
                     await asyncio.sleep(0.02)
         except TimeoutError:

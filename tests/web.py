@@ -22,16 +22,24 @@ def free_port() -> int:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[int]:
-    """The port of a daphne, started as the supervisor starts it; its log is in `folder`."""
+    """The port of a web server, started as the supervisor starts it; its log is in `folder`."""
     port = free_port()
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "-v", "0", "--no-server-name",
-               "--websocket_timeout=-1", "--application-close-timeout=5", "builtabot.asgi:application"]  # fmt: skip
+    with running(folder, port):
+        yield port
+
+
+@contextmanager
+def running(folder: Path, port: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Its process, for tests that end it themselves."""
+    command = [sys.executable, "-m", "builtabot.web", "-b", "127.0.0.1", "-p", str(port), "-v", "0", "--no-server-name",
+               "--websocket_timeout=-1", "--application-close-timeout=5", *options,
+               "builtabot.asgi:application"]  # fmt: skip
     environment = {**os.environ, "PORT": str(port), "DJANGO_SETTINGS_MODULE": "builtabot.settings"}
     with (folder / "daphne.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
             _await_open(port, process, folder / "daphne.log")
-            yield port
+            yield process
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
