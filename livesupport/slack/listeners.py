@@ -1,10 +1,10 @@
-"""What Slack shall hear of. Both run in the publishing transaction and only write rows."""
+"""What Slack shall hear of. All run in the publishing transaction and only write rows."""
 
 from __future__ import annotations
 
 from django.utils import timezone
 
-from chat.events import HandoffRequested, MessagePosted
+from chat.events import HandoffRequested, HandoffStanding, MessagePosted
 from chat.models import Handoff, Message
 from livesupport.models import SlackInstall, SlackThread
 from livesupport.slack.policies import TURNS, goes_to_slack, is_told
@@ -14,22 +14,28 @@ THREAD, REPLY, CARD = "slack.thread", "slack.reply", "slack.card"
 
 
 def on_handoff_requested(event: HandoffRequested) -> None:
-    """A person is asked for: a thread for each handoff, once."""
-    handoff = Handoff.objects.select_related("conversation").get(pk=event.handoff_id)
-    project_id = handoff.conversation.project_id
-    install = SlackInstall.objects.select_related("project").filter(project=project_id).first()
+    """A person is asked for."""
+    _begin_thread(event.handoff_id, reachable=event.reachable, is_test=event.is_test)
+
+
+def on_handoff_standing(event: HandoffStanding) -> None:
+    """Somebody was there and did not take it: Slack may be asked to stand in now."""
+    _begin_thread(event.handoff_id, reachable=False, is_test=event.is_test)
+
+
+def _begin_thread(handoff_id: int, *, reachable: bool, is_test: bool) -> None:
+    """A thread for each handoff that goes to Slack, once."""
+    handoff = Handoff.objects.select_related("conversation").get(pk=handoff_id)
+    conversation = handoff.conversation
+    install = SlackInstall.objects.select_related("project").filter(project=conversation.project_id).first()
     now = timezone.now()
-    if install is None or not goes_to_slack(install, reachable=event.reachable, is_test=event.is_test, now=now):
+    if install is None or not goes_to_slack(install, reachable=reachable, is_test=is_test, now=now):
         return
-    placed = {
-        "install": install,
-        "channel_id": install.channel_id,
-        "transcript_seq": handoff.conversation.last_seq,
-    }
+    placed = {"install": install, "channel_id": install.channel_id, "transcript_seq": conversation.last_seq}
     thread, is_new = SlackThread.objects.get_or_create(handoff=handoff, defaults=placed)
     if is_new:
-        key = f"{THREAD}:{event.conversation_id}:{handoff.pk}"
-        outbox.post(kind=THREAD, lane=event.conversation_id, key=key, payload={"thread": thread.pk})
+        key = f"{THREAD}:{conversation.pk}:{handoff.pk}"
+        outbox.post(kind=THREAD, lane=str(conversation.pk), key=key, payload={"thread": thread.pk})
 
 
 def on_message_posted(event: MessagePosted) -> None:

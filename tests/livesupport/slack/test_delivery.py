@@ -12,7 +12,7 @@ from django.utils import timezone
 from chat import actions as chat
 from chat.models import Conversation, Handoff
 from livesupport import actions as live
-from livesupport.models import SlackInstall, SlackThread
+from livesupport.models import Availability, SlackInstall, SlackThread
 from tenants.schema import PUBLIC, run_in
 from tenants.workspace.models import OutboxEntry, Project
 from tests.cast import PNG, Cast
@@ -271,6 +271,30 @@ def test_nobody_there_and_slack_chosen_for_that_posts_a_standing_request(clean: 
         desk = Desk(clean.a, slack, conversation, thread)
         desk.reply("I am here now")
         assert (desk.owner, desk.texts()) == ("agent", ["I am here now"])
+
+
+def test_somebody_was_there_and_did_not_take_it_so_slack_hears_of_it(clean: Tenants, slack: FakeSlack) -> None:
+    with clean.a.inside():
+        install(clean.a, slack, to="dashboard")
+        Project.objects.update(after_hours="slack")
+        there = {"state": "online", "capacity": 50, "seen_at": timezone.now()}
+        Availability.objects.update_or_create(seat_id=clean.a.agent.seat_id, defaults=there)
+        conversation = hand_over(clean.a)
+        assert Handoff.objects.get(conversation=conversation).state == Handoff.State.WAITING
+        Availability.objects.all().delete()
+        assert not live.give_up_waiting()
+        deliver()
+        thread = SlackThread.objects.get(handoff__conversation=conversation)
+        (post,) = [message for message in slack.messages[CHANNEL] if message["ts"] == thread.ts]
+        assert "Nobody was there" in words(post["blocks"])
+
+
+def test_whose_thread_stands_already_is_not_posted_twice(desk: Desk) -> None:
+    Project.objects.update(after_hours="slack")
+    chat.make_standing(handoff_id=desk.thread.handoff_id)
+    deliver()
+    assert SlackThread.objects.filter(handoff__conversation=desk.conversation).count() == 1
+    assert sum(not message.get("thread_ts") for message in desk.fake.messages[CHANNEL]) == 1
 
 
 def test_the_token_is_stored_encrypted_and_leaves_no_trace(desk: Desk) -> None:
