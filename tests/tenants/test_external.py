@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ OnCommit = Callable[[], AbstractContextManager[list[Callable[[], object]]]]
 
 
 @pytest.fixture
-def done(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def done(db: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the handler did, in order. `fail` fails for now; `never` for good; `die` is a worker that is killed."""
     found: list[str] = []
 
@@ -33,7 +33,7 @@ def done(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setitem(external._handlers, KIND, handler)
     ExternalEvent.objects.all().delete()
-    yield found
+    return found
 
 
 def kept(word: str, *, lane: str = "") -> ExternalEvent:

@@ -111,7 +111,7 @@ def signed(body: dict[str, Any] | bytes, *, path: str = "slack/events", **header
 def handle_all() -> None:
     """What the worker would do with what was kept, until nothing is free."""
     open_ones = ExternalEvent.objects.filter(handled_at=None).order_by("pk").values_list("pk", flat=True)
-    while any([run_in(PUBLIC, external.handle, event_id=event_id) for event_id in open_ones.all()]):
+    while sum(run_in(PUBLIC, external.handle, event_id=event_id) for event_id in open_ones.all()):
         pass
 
 
