@@ -20,6 +20,7 @@ from chat.actions import Job, Word
 from chat.judgement.decision import LEAD, Decision, Earlier, Facts, assess, score
 from chat.judgement.rules import Rules
 from chat.models import Handoff, Message
+from chat.running import running
 from knowledge import embed
 from knowledge.answers import Model, Outcome, Patience, Question, Said, answer
 from knowledge.errors import ModelError
@@ -51,7 +52,8 @@ def run(turn_id: int) -> None:
     if job is None:
         return
     try:
-        _answer(job)
+        with running.holding(job.hold):
+            _answer(job)
     except ProductError as error:
         log.warning("turn %s failed: %s", turn_id, error.code)
         actions.fail_turn(hold=job.hold, reason="The AI could not answer: " + error.sentence)

@@ -194,6 +194,15 @@ def keep_turn(*, hold: Hold, words: bool = False) -> Word:
     return Word.HURRY if waiting.exists() else Word.GO
 
 
+def give_back_turn(*, hold: Hold) -> None:
+    """A worker that has to end lets go: the turn waits again, at once, and whoever takes it begins anew."""
+    with transaction.atomic():
+        held = Turn.objects.filter(pk=hold.turn_id, state=Turn.State.RUNNING, attempts=hold.attempt)
+        if held.update(state=Turn.State.QUEUED, lease_until=None):
+            due.note("turn", timezone.now())
+            publish(TurnQueued(hold.turn_id))
+
+
 def note_evidence(*, hold: Hold, evidence: dict[str, Any], confidence: float, decision: dict[str, Any]) -> None:
     """Keep what retrieval found and what judgement said, before a word is spoken; the lease is renewed."""
     Turn.objects.filter(pk=hold.turn_id, attempts=hold.attempt, state=Turn.State.RUNNING).update(
