@@ -36,6 +36,6 @@ urlpatterns = [
         accounts.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
-    path("accounts/confirm-email/", accounts.email_verification_sent, name="account_email_verification_sent"),
+    path("accounts/confirm-email/", views.confirm_address, name="account_email_verification_sent"),
     re_path(r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", accounts.confirm_email, name="account_confirm_email"),
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from allauth.account.models import EmailAddress
+from allauth.core import ratelimit
 from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
@@ -12,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from tenants import addresses, tickets
 from tenants.access import LOGIN_BACKEND, SESSION_TENANT, TenantRequest, refuse, seat_of
@@ -41,6 +43,20 @@ def propose_address(request: TenantRequest) -> HttpResponse:
     business = request.GET.get("business", "")[:80].strip()
     address = addresses.propose(business, is_taken) if business else ""
     return JsonResponse({"address": address, "host": f"{address}.{settings.BASE_DOMAIN}" if address else ""})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def confirm_address(request: TenantRequest) -> HttpResponse:
+    """That a letter with a link is on its way; who is signed in may ask for another, one in three minutes."""
+    unconfirmed = EmailAddress.objects.filter(user_id=request.user.pk, verified=False).order_by("-primary").first()
+    if request.method == "POST" and unconfirmed is not None:
+        key = unconfirmed.email.lower()
+        limited: HttpResponse | None = ratelimit.consume_or_429(request, action="confirm_email", key=key)
+        if limited is not None:
+            return limited
+        unconfirmed.send_confirmation(request)
+    return render(request, "account/verification_sent.html", {"unconfirmed": unconfirmed})
 
 
 @login_required

@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
+from allauth.account.models import EmailAddress
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
@@ -191,6 +192,7 @@ def _user(tenant: Tenant, role: str, marker: str) -> User:
     name = f"{role.title()} {marker}"
     user = User.objects.create_user(f"{role}@{marker}.example", None, name=name)
     Membership.objects.create(user=user, tenant=tenant)
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     return user
 
 

@@ -42,12 +42,19 @@ class AlreadyInvited(TenantError):
     sentence = "This person is invited already."
 
 
+class AddressUnconfirmed(TenantError):
+    """Letters to strangers leave in the name of somebody whose own address is known to be theirs."""
+
+    code = "address_unconfirmed"
+    sentence = "Confirm your own address first."
+
+
 class TooManyLetters(TenantError):
     """So many letters would be a nuisance to somebody."""
 
     code = "too_many_letters"
     retryable = True
-    sentence = "Too many letters were sent. Try again later."
+    sentence = "Too many letters were sent in a day. Go on tomorrow."
 
 
 class InvitationOver(TenantError):

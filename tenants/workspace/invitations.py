@@ -13,17 +13,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.core import signing
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
 from tenants import mail
 from tenants.hosts import public_url
 from tenants.models import Membership, Tenant, User
-from tenants.schema import current_schema
+from tenants.schema import PUBLIC, current_schema, run_in
 from tenants.workspace import outbox
 from tenants.workspace.actions import record
 from tenants.workspace.errors import (
+    AddressUnconfirmed,
     AlreadyHere,
     AlreadyInvited,
     InvitationOver,
@@ -39,8 +42,11 @@ from tenants.workspace.team import hold_team, room
 
 LETTER = "invitation"
 LIFETIME = timedelta(hours=72)
-# A stranger's mailbox is no playground: so many letters a day leave one business, one a minute to one person.
+# A stranger's mailbox is no playground, and an account costs nothing: so many letters a day leave one business; leave
+# one account, whatever its businesses; reach one mailbox, whoever invites it; and one a minute, also after a revoke.
 MOST_LETTERS_A_DAY = 50
+MOST_OF_ONE_ACCOUNT = 100
+MOST_TO_ONE_MAILBOX = 5
 BETWEEN_LETTERS = timedelta(minutes=1)
 _SIGNER = signing.Signer(salt="tenants.invitation", sep="~")
 
@@ -83,8 +89,8 @@ def read_token(token: str) -> tuple[str, str] | None:
 def invite(*, by: Seat, wanted: Wanted) -> Invitation:
     """Invite somebody by letter.
 
-    Raises SeatNotYours, AlreadyHere, AlreadyInvited, NoSeatLeft, TooManyLetters. An invitation that ran out
-    makes room for the new one.
+    Raises SeatNotYours, AlreadyHere, AlreadyInvited, NoSeatLeft, AddressUnconfirmed, TooManyLetters. An invitation
+    that ran out makes room for the new one.
     """
     email = wanted.email.strip().lower()
     with transaction.atomic():
@@ -108,7 +114,7 @@ def invite(*, by: Seat, wanted: Wanted) -> Invitation:
             expires_at=timezone.now() + LIFETIME,
         )
         invitation.projects.set(wanted.projects)
-        _post_letter(invitation)
+        _post_letter(by, invitation)
         _record(by, "invited", invitation)
     return invitation
 
@@ -116,7 +122,7 @@ def invite(*, by: Seat, wanted: Wanted) -> Invitation:
 def resend(*, by: Seat, invitation_id: int) -> None:
     """Send a new letter with a new link, good for another three days; the old link is dead.
 
-    Raises SeatNotYours, InvitationOver, NoSeatLeft, TooManyLetters.
+    Raises SeatNotYours, InvitationOver, NoSeatLeft, AddressUnconfirmed, TooManyLetters.
     """
     with transaction.atomic():
         hold_team()
@@ -127,7 +133,7 @@ def resend(*, by: Seat, invitation_id: int) -> None:
         invitation.token_hash, invitation.secret = _hash(secret), secret
         invitation.expires_at, invitation.invited_by = timezone.now() + LIFETIME, by
         invitation.save(update_fields=["token_hash", "secret", "expires_at", "invited_by"])
-        _post_letter(invitation)
+        _post_letter(by, invitation)
         _record(by, "invited again", invitation)
 
 
@@ -249,17 +255,34 @@ def _check_room() -> None:
         )
 
 
-def _post_letter(invitation: Invitation) -> None:
+def _post_letter(by: Seat, invitation: Invitation) -> None:
+    if not EmailAddress.objects.filter(user_id=by.user_id, verified=True).exists():
+        again = public_url("/accounts/confirm-email/")
+        raise AddressUnconfirmed(f"Confirm your own address first, by the link in our letter. For another: {again}")
     now = timezone.now()
     lane = f"invitation:{invitation.pk}"
     letters = OutboxEntry.objects.filter(kind=mail.KIND, payload__letter=LETTER)
     if letters.filter(created_at__gt=now - timedelta(days=1)).count() >= MOST_LETTERS_A_DAY:
         raise TooManyLetters(f"{MOST_LETTERS_A_DAY} letters left in a day; that is the most. Go on tomorrow.")
-    if letters.filter(lane=lane, created_at__gt=now - BETWEEN_LETTERS).exists():
-        raise TooManyLetters("A letter left less than a minute ago.")
+    to_them = letters.filter(payload__to=invitation.email).exclude(state=OutboxEntry.State.SKIPPED)
+    if to_them.filter(created_at__gt=now - BETWEEN_LETTERS).exists():
+        raise TooManyLetters("A letter to them left less than a minute ago.")
+    _count(f"letters-by:{by.user_id}", MOST_OF_ONE_ACCOUNT)
+    _count(f"letters-to:{_hash(invitation.email)}", MOST_TO_ONE_MAILBOX)
     version = _version(invitation)
     payload = {"letter": LETTER, "to": invitation.email, "invitation": invitation.pk, "version": version}
     outbox.post(kind=mail.KIND, lane=lane, key=f"{lane}:{version}", payload=payload)
+
+
+def _count(name: str, most: int) -> None:
+    """One more of `name` in 24 hours, counted for all businesses together. Raises TooManyLetters."""
+
+    def counted() -> int:
+        cache.add(name, 0, timeout=24 * 3600)
+        return int(cache.incr(name))
+
+    if run_in(PUBLIC, counted) > most:
+        raise TooManyLetters
 
 
 def _version(invitation: Invitation) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -391,17 +393,85 @@ def test_who_answered_from_slack_keeps_their_seat(a: Cast) -> None:
     assert (seat.user_id, seat.name) == (User.objects.get(email=MIRA).pk, "Mira Holt")
 
 
-def test_a_mailbox_is_no_playground(a: Cast) -> None:
+def refused(cast: Cast, deed: Callable[[], object]) -> str:
+    """The code of a refusal, which leaves nothing behind."""
+    before = standing(cast), cast.run(OutboxEntry.objects.count)
+    with cast.inside(), pytest.raises(ProductError) as refusal:
+        deed()
+    assert (standing(cast), cast.run(OutboxEntry.objects.count)) == before
+    return refusal.value.code
+
+
+def test_a_business_sends_so_many_letters_a_day(a: Cast) -> None:
     invitation = invite(a)
     a.client(a.owner).post(f"/admin/workspace/seat/invitations/{invitation.pk}/resend/")
     assert a.run(OutboxEntry.objects.count) == 1
     with a.inside():
         for number in range(invitations.MOST_LETTERS_A_DAY):
             outbox.post(kind="email", lane="x", key=f"x{number}", payload={"letter": "invitation"})
-        with pytest.raises(ProductError) as refusal:
-            invitations.invite(by=a.owner.seat, wanted=Wanted("x@y.example", "agent"))
-    assert refusal.value.code == "too_many_letters"
+    assert refused(a, lambda: invite(a, email="x@y.example")) == "too_many_letters"
     assert a.run(Invitation.objects.count) == 1
+
+
+def test_inviting_and_taking_back_fills_no_mailbox(a: Cast) -> None:
+    invitation = invite(a)
+    a.run(outbox.deliver_due)
+    a.run(lambda: invitations.revoke(by=a.owner.seat, invitation_id=invitation.pk))
+    assert refused(a, lambda: invite(a)) == "too_many_letters"
+    invite(a, email="somebody.else@north-lamp.example")
+
+
+def test_one_mailbox_gets_few_letters_a_day_whoever_invites_it(a: Cast, tenants: Tenants) -> None:
+    for _ in range(invitations.MOST_TO_ONE_MAILBOX - 1):
+        invitation = invite(a)
+        a.run(lambda row: invitations.revoke(by=a.owner.seat, invitation_id=row.pk), invitation)
+        a.run(outbox.deliver_due)  # the letter is no longer needed: this business has sent none, yet it counts
+    invite(tenants.b)
+    assert refused(tenants.c, lambda: invite(tenants.c)) == "too_many_letters"
+    invite(tenants.c, email="somebody.else@north-lamp.example")
+
+
+def test_one_account_writes_to_so_many_strangers_a_day(a: Cast, tenants: Tenants, monkeypatch: Any) -> None:
+    monkeypatch.setattr(invitations, "MOST_OF_ONE_ACCOUNT", 2)
+    tenants.b.run(Seat.objects.filter(pk=tenants.b.owner.seat_id).update, user_id=None)
+    tenants.b.run(Seat.objects.filter(pk=tenants.b.admin.seat_id).update, user_id=a.owner.user_id)
+    invite(a, email="one@x.example")
+    invite(tenants.b, tenants.b.admin, email="two@x.example")
+    assert refused(tenants.b, lambda: invite(tenants.b, tenants.b.admin, email="three@x.example")) == "too_many_letters"
+    assert refused(a, lambda: invite(a, email="three@x.example")) == "too_many_letters"
+    invite(a, a.admin, email="three@x.example")
+
+
+def test_nobody_invites_before_their_own_address_is_confirmed(a: Cast) -> None:
+    EmailAddress.objects.filter(user=a.owner.user_id).update(verified=False)
+    assert refused(a, lambda: invite(a)) == "address_unconfirmed"
+    answer = a.client(a.owner).post("/admin/workspace/seat/invite/", {"email": MIRA, "role": "agent"})
+    assert "http://localhost:8000/accounts/confirm-email/" in answer.content.decode()
+    invitation = invite(a, a.admin)
+    a.run(OutboxEntry.objects.update, created_at=timezone.now() - timedelta(minutes=2))
+    resend = partial(invitations.resend, by=a.run(lambda: a.owner.seat), invitation_id=invitation.pk)
+    assert refused(a, resend) == "address_unconfirmed"
+
+    owner = signed_in(a.owner.user)
+    assert a.owner.email in owner.get("/accounts/confirm-email/").content.decode()
+    assert owner.post("/accounts/confirm-email/").status_code == 200
+    assert owner.post("/accounts/confirm-email/").status_code == 429  # one in three minutes
+    (letter,) = django_mail.outbox
+    assert letter.to == [a.owner.email]
+    (link,) = re.findall(r"http://localhost:8000(/accounts/confirm-email/\S+/)", letter.body)
+    owner.post(link)
+    assert "To my workspace" in owner.get("/accounts/confirm-email/").content.decode()
+    a.run(resend)
+
+
+def test_a_stranger_makes_nobody_send_a_confirmation(a: Cast) -> None:
+    EmailAddress.objects.update(verified=False)
+    stranger = browser(PUBLIC_HOST)
+    assert {
+        stranger.get("/accounts/confirm-email/").status_code,
+        stranger.post("/accounts/confirm-email/").status_code,
+    } == {200}
+    assert not django_mail.outbox
 
 
 @pytest.mark.parametrize("name", ["Lamp\r\nBcc: all@x.example", "<b>Lamp</b> & Sons"])
