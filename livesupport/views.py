@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -14,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from chat import actions as chat
 from chat import transfer
-from chat.errors import UnknownConversation
+from chat.errors import Unavailable, UnknownConversation
 from chat.models import Conversation
 from chat.policies import get_attachment_for, get_conversation_for, may_claim, may_talk
 from livesupport import actions
@@ -29,7 +31,9 @@ from tenants.access import SeatRequest, seat_required, wants_json
 from tenants.errors import ProductError
 from tenants.workspace.models import Seat
 
+log = logging.getLogger(__name__)
 LONGEST_QUERY = 200
+PASSING = (OperationalError, InterfaceError)  # deadlocks, timeouts, a database that restarts
 STATUS = {
     "already_taken": 409,
     "not_holder": 409,
@@ -150,6 +154,8 @@ def attach(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
         ack = chat.send_file_as_seat(conversation_id=conversation_id, seat_id=request.seat.pk, upload=upload)
     except ProductError as error:
         return _refusal(error)
+    except PASSING:
+        return _unavailable()
     return JsonResponse({"client_id": ack.client_id, "seq": ack.seq, "at": ack.at})
 
 
@@ -168,7 +174,15 @@ def _act(action: Callable[..., object], **arguments: Any) -> HttpResponse:
         action(**arguments)
     except ProductError as error:
         return _refusal(error)
+    except PASSING:
+        return _unavailable()
     return JsonResponse({"ok": True})
+
+
+def _unavailable() -> HttpResponse:
+    """Nothing was changed, and the same again may work."""
+    log.exception("the database refused a deed")
+    return _refusal(Unavailable("That did not work just now. Try again."))
 
 
 def _refusal(error: ProductError) -> HttpResponse:
