@@ -74,6 +74,7 @@ def _bind_work() -> None:
             "gaps": "insights.check_gaps",
             "waiting": "livesupport.watch_waiting",
             "outbox": "workspace.deliver_outbox",
+            "outbox-prune": "workspace.prune_outbox",
             "plan": "workspace.watch_plan",
         }
     )

@@ -44,6 +44,7 @@ class ProjectAdmin(WorkspaceAdmin):
     search_fields = ("name", "key")
     readonly_fields = ("embed_line",)
     list_before_template = "admin/workspace/project/room.html"
+    change_form_outer_before_template = "admin/workspace/project/model_problem.html"
     warn_unsaved_form = True
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "key", "language")}),
@@ -107,6 +108,8 @@ class ProjectAdmin(WorkspaceAdmin):
         """Of two that are added at the same time, one takes the plan's last place."""
         if not change:
             billing.require_room(billing.Kind.PROJECTS)
+        if any("model" in name or name == "answerer" for name in form.changed_data):
+            obj.model_problem = ""  # the next answer tells
         super().save_model(request, obj, form, change)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> tuple[str, ...]:
@@ -253,12 +256,31 @@ class OutboxAdmin(WorkspaceAdmin):
     )
     ordering = ("-created_at",)
     change_form_outer_before_template = "admin/workspace/outboxentry/retry.html"
+    list_before_template = "admin/workspace/outboxentry/failed.html"
 
     def get_urls(self) -> list[Any]:
-        retry = path(
-            "<path:object_id>/retry/", self.admin_site.admin_view(self.retry), name="workspace_outboxentry_retry"
-        )
-        return [retry, *super().get_urls()]
+        view = self.admin_site.admin_view
+        own = [
+            path("retry/", view(self.retry_all), name="workspace_outboxentry_retry_all"),
+            path("<path:object_id>/retry/", view(self.retry), name="workspace_outboxentry_retry"),
+        ]
+        return own + super().get_urls()
+
+    def changelist_view(self, request: TenantRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, below how many failed for good."""
+        return super().changelist_view(request, {"failures": outbox.failures(), **(extra_context or {})})
+
+    def retry_all(self, request: TenantRequest) -> HttpResponse:
+        """The button above the list."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if number := outbox.retry_all():
+            data = {"model": self.opts.label_lower, "id": "", "text": ""}
+            record(seat=acting_seat(request), verb="sent again", subject=f"all {number} that failed", data=data)
+            messages.success(request, f"{number} on their way again.")
+        else:
+            messages.info(request, "Nothing failed for good; there is nothing to try again.")
+        return HttpResponseRedirect(reverse("admin:workspace_outboxentry_changelist"))
 
     def retry(self, request: TenantRequest, object_id: str) -> HttpResponse:
         """The button on the page of what failed for good."""

@@ -22,9 +22,11 @@ from tenants.events import OutboxPosted, publish
 from tenants.workspace.models import OutboxEntry
 
 log = logging.getLogger(__name__)
-KIND = "outbox"  # the kind of work in the public Due table
+KIND, PRUNE = "outbox", "outbox-prune"  # the kinds of work in the public Due table
+KEPT = timedelta(days=30)  # what has left is kept so long, for people to look up
 LEASE = timedelta(seconds=90)
 MOST_ATTEMPTS = 10
+MOST_PRUNED = 2000
 FIRST_PAUSE_SECONDS = 5
 LONGEST_PAUSE_SECONDS = 600
 Handler = Callable[[OutboxEntry], None]
@@ -74,6 +76,17 @@ def retry(*, entry_id: int) -> bool:
     return bool(revived)
 
 
+def retry_all() -> int:
+    """Try every dead entry again, in their order; how many."""
+    dead = OutboxEntry.objects.filter(state=State.DEAD).order_by("pk").values_list("pk", flat=True)
+    return sum(retry(entry_id=entry_id) for entry_id in list(dead))
+
+
+def failures() -> int:
+    """How many entries failed for good, and wait for somebody to look."""
+    return OutboxEntry.objects.filter(state=State.DEAD).count()
+
+
 def deliver_due() -> int:
     """Deliver everything that may leave now; how many entries were tried. What remains notes when it is due."""
     tried = 0
@@ -83,7 +96,29 @@ def deliver_due() -> int:
     with transaction.atomic():
         if (at := _next_at()) is not None:
             due.note(KIND, at)
+        if tried:
+            due.note(PRUNE, timezone.now() + KEPT)
     return tried
+
+
+def prune(now: datetime | None = None) -> int:
+    """Drop what left, or was no longer needed, 30 days ago; how many rows. What failed stays until it is tried again.
+
+    A lane goes when nothing of it is younger or open: who posts to it counts on what it holds, for its keys.
+    """
+    now = now or timezone.now()
+    done = OutboxEntry.objects.filter(state__in=[State.SENT, State.SKIPPED])
+    busy = OutboxEntry.objects.filter(lane=OuterRef("lane")).exclude(
+        state__in=[State.SENT, State.SKIPPED], created_at__lte=now - KEPT
+    )
+    old = done.filter(~Exists(busy), created_at__lte=now - KEPT).values("pk")
+    dropped = OutboxEntry.objects.filter(pk__in=old[:MOST_PRUNED]).delete()[0]
+    with transaction.atomic():
+        if dropped == MOST_PRUNED:
+            due.note(PRUNE, now)
+        elif done.exists():
+            due.note(PRUNE, now + timedelta(days=1))
+    return dropped
 
 
 def claim(now: datetime | None = None) -> OutboxEntry | None:
@@ -110,24 +145,29 @@ def _deliver(entry: OutboxEntry) -> None:
             raise DeliveryFailed(f"Nobody delivers {entry.kind}.", retryable=False)
         handler(entry)
     except NotNeeded:
-        entry.state, entry.last_error = State.SKIPPED, ""
-        entry.save(update_fields=["state", "last_error"])
+        _settle(entry, state=State.SKIPPED, last_error="")
     except ProductError as error:
         _failed(entry, error)
     except Exception:
         log.exception("outbox entry %s broke", entry.pk)
         _failed(entry, DeliveryFailed("Something went wrong on our side.", retryable=True))
     else:
-        entry.state, entry.sent_at, entry.last_error = State.SENT, timezone.now(), ""
-        entry.save(update_fields=["state", "sent_at", "last_error"])
+        _settle(entry, state=State.SENT, sent_at=timezone.now(), last_error="")
 
 
 def _failed(entry: OutboxEntry, error: ProductError) -> None:
     dead = not error.retryable or entry.attempts >= MOST_ATTEMPTS
-    entry.state = State.DEAD if dead else State.WAITING
     pause = pause_seconds(entry.attempts, getattr(error, "after_seconds", None))
-    entry.next_at, entry.last_error = timezone.now() + timedelta(seconds=pause), error.sentence[:1000]
-    entry.save(update_fields=["state", "next_at", "last_error"])
+    next_at = timezone.now() + timedelta(seconds=pause)
+    state = State.DEAD if dead else State.WAITING
+    _settle(entry, state=state, next_at=next_at, last_error=error.sentence[:1000])
+
+
+def _settle(entry: OutboxEntry, **fields: Any) -> None:
+    """Write how the attempt ended, unless its lease passed and somebody else makes the next one."""
+    held = OutboxEntry.objects.filter(pk=entry.pk, state=State.SENDING, attempts=entry.attempts)
+    if not held.update(**fields):
+        log.warning("outbox entry %s was taken over while it was sent", entry.pk)
 
 
 def pause_seconds(attempts: int, asked: float | None) -> float:

@@ -15,6 +15,12 @@ def deliver_outbox() -> None:
     outbox.deliver_due()
 
 
+@shared_task(base=TenantTask, name="workspace.prune_outbox")
+def prune_outbox() -> None:
+    """Drop what left long ago."""
+    outbox.prune()
+
+
 @shared_task(base=TenantTask, name="workspace.watch_plan")
 def watch_plan() -> None:
     """Note the end of a trial or plan, and tell the owners in time."""

@@ -77,6 +77,7 @@ PREPARE: dict[str, Callable[[Cast, Thread], None]] = {
     "livesupport:attach": _claimed,
     "admin:knowledge_source_cancel": _queued_run,
     "admin:workspace_outboxentry_retry": _failed_for_good,
+    "admin:workspace_outboxentry_retry_all": _failed_for_good,
 }
 
 # Celery task -> why it takes no schema.

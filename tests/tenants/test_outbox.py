@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from tenants.models import Due
 from tenants.workspace import outbox
-from tenants.workspace.models import OutboxEntry
+from tenants.workspace.models import AuditEntry, OutboxEntry, Project
 from tests.conftest import Tenants
 
 
@@ -109,3 +109,101 @@ def test_posting_notes_that_work_is_due(tenant: Tenants, sent: list[str]) -> Non
 )
 def test_pauses_grow_and_respect_what_was_asked(attempts: int, asked: float | None, seconds: float) -> None:
     assert outbox.pause_seconds(attempts, asked) == seconds
+
+
+def test_a_sender_whose_lease_passed_writes_nothing_over_its_successor(tenant: Tenants, sent: list[str]) -> None:
+    entry = _post("slow", kind="slow")
+
+    def slow(mine: OutboxEntry) -> None:
+        OutboxEntry.objects.filter(pk=mine.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+        taken = outbox.claim()
+        assert taken is not None
+        raise outbox.DeliveryFailed("too late", retryable=False)
+
+    outbox._handlers["slow"] = slow
+    outbox.deliver_due()
+    entry.refresh_from_db()
+    assert (entry.state, entry.attempts, entry.last_error) == ("sending", 2, "")
+
+
+def _aged(text: str, *, days: int, state: str, lane: str) -> OutboxEntry:
+    entry = _post(text, lane=lane)
+    OutboxEntry.objects.filter(pk=entry.pk).update(state=state, created_at=timezone.now() - timedelta(days=days))
+    return entry
+
+
+def test_what_left_a_month_ago_is_dropped_and_what_failed_is_not(tenant: Tenants) -> None:
+    _aged("sent", days=31, state="sent", lane="a")
+    _aged("skipped", days=31, state="skipped", lane="b")
+    kept = [
+        _aged("young", days=29, state="sent", lane="c"),
+        _aged("dead", days=400, state="dead", lane="d"),
+        _aged("waits", days=31, state="waiting", lane="e"),
+        _aged("in a lane that lives", days=31, state="sent", lane="f"),
+        _aged("lives", days=1, state="sent", lane="f"),
+    ]
+    assert outbox.prune() == 2
+    assert list(OutboxEntry.objects.order_by("pk")) == kept
+    assert outbox.prune() == 0
+
+
+def test_pruning_comes_back_only_while_there_is_something_to_prune(tenant: Tenants, sent: list[str]) -> None:
+    notes = Due.objects.filter(schema=tenant.a.schema, kind=outbox.PRUNE)
+    notes.delete()
+    _post("a")
+    outbox.deliver_due()
+    assert notes.get().at > timezone.now() + timedelta(days=29)
+    for _ in range(3):
+        _post("a"), outbox.deliver_due()
+    assert notes.count() == 1
+    notes.delete()
+    OutboxEntry.objects.update(created_at=timezone.now() - timedelta(days=31))
+    outbox.prune()
+    assert not notes.exists()
+
+
+def test_all_that_failed_can_be_tried_again_in_their_order(tenant: Tenants, sent: list[str]) -> None:
+    for text in ("a", "b", "c"):
+        _post(text, kind="bad", lane=text)
+    outbox.deliver_due()
+    assert outbox.failures() == 3
+    outbox._handlers["bad"] = outbox._handlers["good"]
+    assert outbox.retry_all() == 3
+    assert outbox.failures() == 0
+    outbox.deliver_due()
+    assert sent == ["a", "b", "c"]
+
+
+def test_owners_read_on_the_setup_page_what_failed_and_agents_do_not(tenants: Tenants) -> None:
+    with tenants.a.inside():
+        OutboxEntry.objects.filter(pk=tenants.a.outbox_id).update(state="dead")
+        Project.objects.update(answerer="openai", model_problem="The language model does not accept our key.")
+    shown = tenants.a.client(tenants.a.owner).get("/setup/").content.decode()
+    assert "1 delivery failed for good" in shown
+    assert "does not accept our key" in shown
+    hidden = tenants.a.client(tenants.a.agent).get("/setup/").content.decode()
+    assert "failed for good" not in hidden
+    assert "our key" not in hidden
+
+
+def test_the_list_offers_to_try_all_again_and_does(tenants: Tenants) -> None:
+    with tenants.a.inside():
+        OutboxEntry.objects.filter(pk=tenants.a.outbox_id).update(state="dead")
+    client = tenants.a.client(tenants.a.admin)
+    address = "/admin/workspace/outboxentry/"
+    assert "Try all again" in client.get(address).content.decode()
+    assert client.get(f"{address}retry/").status_code == 405
+    assert client.post(f"{address}retry/").status_code == 302
+    with tenants.a.inside():
+        assert OutboxEntry.objects.get(pk=tenants.a.outbox_id).state == "waiting"
+        assert AuditEntry.objects.filter(verb="sent again", subject="all 1 that failed").exists()
+    assert "Try all again" not in client.get(address).content.decode()
+
+
+def test_a_chatbots_page_says_that_its_model_is_silent(tenants: Tenants) -> None:
+    cast = tenants.a
+    with cast.inside():
+        Project.objects.update(answerer="openai", model_problem="The language model does not accept our key.")
+    shown = cast.client(cast.owner).get(f"/admin/workspace/project/{cast.project_id}/change/").content.decode()
+    assert "The language model does not answer" in shown
+    assert "does not accept our key" in shown
