@@ -21,7 +21,8 @@ def main() -> int:
     seed, runs = int(os.environ.get("SEED", "1")), int(os.environ.get("RUNS", "1"))
     visitors = int(os.environ.get("VISITORS", "40"))
     only = [word for word in os.environ.get("ONLY", "").split(",") if word]
-    scripts = [Script(each, _chosen(each, only), visitors) for each in range(seed, seed + runs)]
+    pace = max(2.5, visitors / 5)
+    scripts = [Script(each, _chosen(each, only), visitors, pace=pace) for each in range(seed, seed + runs)]
     return asyncio.run(_play(scripts))
 
 

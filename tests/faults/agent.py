@@ -13,7 +13,7 @@ from tests.faults.client import FLUSH_SECONDS, Frame, Link, Log, Party, Place
 from tests.faults.journal import Journal
 
 REPLIES = ("I look into it.", "It is on its way.", "You can keep the box.", "I have written it down for you.")
-ENDINGS = ("resolve", "resolve", "hand-back", "release")
+ENDINGS = ("resolve", "hand-back", "hand-back", "hand-back", "release")
 CSRF = "c" * 32
 
 
@@ -31,6 +31,10 @@ class Agent(Party):
         self.takes_from_ai = 0.15
         self._said = 0
         self._http: httpx.AsyncClient | None = None
+
+    @property
+    def host(self) -> str:
+        return self._place.host
 
     async def open(self) -> None:
         headers = {"Host": f"{self._place.host}:8000", "Origin": self._place.origin, "X-CSRFToken": CSRF}
@@ -85,11 +89,11 @@ class Agent(Party):
 
     async def _serve(self, conversation: str) -> None:
         dice = self.rng.random()
-        if dice < 0.55:
+        if dice < 0.4:
             self.say(conversation, self.rng.choice(REPLIES))
-        elif dice < 0.7:
+        elif dice < 0.5:
             self.say(conversation, "Between us: a regular.", note=True)
-        elif dice < 0.75:
+        elif dice < 0.53:
             self.link.send({"type": "typing.set", "conversation": conversation, "on": True})
         else:
             ending = self.rng.choice(ENDINGS)

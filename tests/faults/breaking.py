@@ -6,14 +6,16 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
 from tests.faults import proxy
+from tests.faults.agent import Agent
 from tests.faults.stack import WEBS, WORKERS, Stack
+from tests.faults.visitor import Visitor
 
 ORDER_SECONDS = 15.0  # how long to wait until a program comes to the point where it is to die
 
@@ -24,6 +26,8 @@ class Site:
 
     stack: Stack
     rng: random.Random
+    visitors: Sequence[Visitor] = ()
+    agents: Sequence[Agent] = ()
 
     @property
     def world(self) -> Any:
@@ -60,6 +64,24 @@ def kill(names: tuple[str, ...]) -> Strike:
         site.stack.children[name].process.kill()
         await relaunch(site, name)
         return 1
+
+    return strike
+
+
+def ask_to_end(names: tuple[str, ...]) -> Strike:
+    """SIGTERM, as a deploy does: it lets go of what it holds, and another takes over."""
+
+    async def strike(site: Site) -> int:
+        name = site.rng.choice(names)
+        child = site.stack.children[name]
+        child.ask_to_stop()
+        deadline = time.monotonic() + ORDER_SECONDS
+        while child.alive and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        ended = not child.alive
+        child.process.kill()
+        await relaunch(site, name)
+        return int(ended)
 
     return strike
 
@@ -112,14 +134,14 @@ def fill(service: str) -> Strike:
             client.set("one-more", "x")
         except redis.OutOfMemoryError:
             refused = 1
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(1.5)
         client.config_set("maxmemory", "0")
         return refused
 
     return strike
 
 
-def pause(service: str, seconds: float = 2.0) -> Strike:
+def pause(service: str, seconds: float = 1.5) -> Strike:
     """The server takes commands and answers none."""
 
     async def strike(site: Site) -> int:
@@ -130,7 +152,7 @@ def pause(service: str, seconds: float = 2.0) -> Strike:
     return strike
 
 
-def freeze(service: str, seconds: float = 2.0) -> Strike:
+def freeze(service: str, seconds: float = 1.5) -> Strike:
     """SIGSTOP: the process is there, and does nothing."""
 
     async def strike(site: Site) -> int:
@@ -143,21 +165,24 @@ def freeze(service: str, seconds: float = 2.0) -> Strike:
     return strike
 
 
-def on_link(names: tuple[str, ...], mode: str, *, seconds: float = 2.0, share: float = 1.0, delay: float = 0.0,
+def on_link(names: tuple[str, ...], mode: str, *, seconds: float = 1.5, share: float = 1.0, delay: float = 0.0,
             cut_dead: bool = False) -> Strike:  # fmt: skip
-    """A mode of the proxy on one or several links for a while."""
+    """A mode of the proxy on one or several links for a while; longer, if nobody came by until then."""
 
     async def strike(site: Site) -> int:
         call = site.world.proxy.call
         for name in names:
             await call("set", link=name, mode=mode, share=share, seconds=delay)
+        deadline = time.monotonic() + ORDER_SECONDS
         await asyncio.sleep(seconds)
+        while not any([(await call("hits"))[name] for name in names]) and time.monotonic() < deadline:
+            await asyncio.sleep(0.2)
         return sum([await call("heal", link=name, cut_dead=cut_dead) for name in names])
 
     return strike
 
 
-def hold_lock(seconds: float = 2.5) -> Strike:
+def hold_lock(query: str, seconds: float = 2.0) -> Strike:
     """Somebody's transaction sits on the rows that the next writers need."""
 
     async def strike(site: Site) -> int:
@@ -165,15 +190,50 @@ def hold_lock(seconds: float = 2.5) -> Strike:
         with site.world.connect(site.stack.database) as session:
             session.execute("BEGIN")
             for tenant in site.world.tenants:
-                rows = session.execute(
-                    f'SELECT id FROM "{tenant["schema"]}".chat_conversation ORDER BY updated_at DESC LIMIT 4 FOR UPDATE'
-                ).fetchall()
-                held += len(rows)
+                held += len(session.execute(query.format(schema=tenant["schema"])).fetchall())
             await asyncio.sleep(seconds)
             session.execute("ROLLBACK")
         return held
 
     return strike
+
+
+async def claim_at_once(site: Site) -> int:
+    """Every agent of a tenant reaches for the same conversation in the same moment; how many raced."""
+    await asyncio.sleep(0.8)
+    known = [(agent, place) for agent in site.agents for place in {**agent.waiting, **agent.logs}]
+    if not known:
+        return 0
+    place = site.rng.choice(known)[1]
+    host = next(visitor.host for visitor in site.visitors if visitor.conversation == place)
+    racing = [agent for agent in site.agents if agent.host == host]
+    return len([status for status in await asyncio.gather(*(agent.claim(place) for agent in racing)) if status])
+
+
+async def claim_while_the_ai_speaks(site: Site) -> int:
+    """An agent takes a conversation in which words of the AI are being shown."""
+    deadline = time.monotonic() + ORDER_SECONDS
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+        listening = [visitor for visitor in site.visitors if time.monotonic() - visitor.streamed_at < 0.3]
+        if listening:
+            visitor = site.rng.choice(listening)
+            agent = site.rng.choice([agent for agent in site.agents if agent.host == visitor.host])
+            return int(await agent.claim(visitor.conversation) == 200)
+    return 0
+
+
+async def slow_commits(site: Site) -> int:
+    """Between a transaction's last word and the moment when others see it there is a while."""
+    database = site.stack.database
+    for setting in ("fsync = on", "commit_delay = 100000", "commit_siblings = 0"):
+        site.world.sql(f"ALTER SYSTEM SET {setting}", database=database)
+    site.world.sql("SELECT pg_reload_conf()", database=database)
+    hits = await on_link(PG_WEB, proxy.DELAY, delay=0.03, seconds=35.0)(site)
+    for setting in ("fsync = off", "commit_delay = 0"):
+        site.world.sql(f"ALTER SYSTEM SET {setting}", database=database)
+    site.world.sql("SELECT pg_reload_conf()", database=database)
+    return hits
 
 
 def model(name: str, times: int = 1) -> Strike:
@@ -211,6 +271,8 @@ LAYER = ("web->layer", "worker->layer")
 BROKER = ("web->broker", "worker->broker")
 VISITORS = tuple(f"visitors->{web}" for web in WEBS)
 AGENTS = tuple(f"agents->{web}" for web in WEBS)
+CONVERSATIONS = 'SELECT id FROM "{schema}".chat_conversation ORDER BY updated_at DESC LIMIT 4 FOR UPDATE'
+NOTES = "SELECT 1 FROM public.tenants_due WHERE schema = '{schema}' FOR UPDATE"
 MODEL_FAULTS = (
     "401", "429", "500", "hang", "hang-after-first", "drip", "cut", "cut-at-once", "empty", "not-json", "html",
     "enormous",
@@ -224,9 +286,12 @@ KINDS: dict[str, Kind] = {
     "kill a worker that has just taken a turn": Kind(kill_at("begun-turn", WORKERS), ("worker",), "programs"),
     "kill a worker before it stores its answer": Kind(kill_at("said-unstored", WORKERS), ("worker",), "programs"),
     "kill a worker after it posted to Slack": Kind(kill_at("posted-unsaved", WORKERS), ("worker",), "programs"),
+    "ask a web server to end": Kind(ask_to_end(WEBS), ("web",), "programs"),
+    "ask a worker to end": Kind(ask_to_end(WORKERS), ("worker",), "programs"),
     "restart Postgres": Kind(restart("postgres", signal.SIGINT), ("postgres",), "services"),
     "crash Postgres": Kind(restart("postgres", signal.SIGQUIT), ("postgres",), "services"),
-    "hold row locks": Kind(hold_lock(), ("postgres",), "services"),
+    "hold row locks": Kind(hold_lock(CONVERSATIONS), ("postgres",), "services"),
+    "hold the notes of due work": Kind(hold_lock(NOTES, 2.0), ("postgres",), "services"),
     "cut the web servers' Postgres": Kind(on_link(PG_WEB, proxy.CUT, seconds=1.5), ("postgres",), "services"),
     "cut the workers' Postgres": Kind(on_link(PG_WORKER, proxy.CUT, seconds=1.5), ("postgres", "worker"), "services"),
     "slow Postgres": Kind(on_link(PG_WEB + PG_WORKER, proxy.DELAY, delay=0.03), ("postgres",), "services"),
@@ -260,6 +325,19 @@ KINDS: dict[str, Kind] = {
     "Slack cut": Kind(on_link(("worker->slack",), proxy.CUT, seconds=2.5), ("slack",), "slack"),
     **{f"Slack {name}": Kind(slack(name), ("slack",), "slack") for name in ("429", "500", "lost-answer")},
 }
+
+# What only the aimed runs of the mutants do.
+AIMED_KINDS: dict[str, Kind] = {
+    "no layer for a while": Kind(on_link(LAYER, proxy.CUT, seconds=14.0), ("layer",), "links"),
+    "all agents claim at once": Kind(claim_at_once, (), "agents"),
+    "claim while the AI speaks": Kind(claim_while_the_ai_speaks, (), "agents"),
+    "slow commits": Kind(slow_commits, (), "links"),
+}
+
+
+def kind_of(name: str) -> Kind:
+    """A kind by its name."""
+    return KINDS.get(name) or AIMED_KINDS[name]
 
 
 def plan(seed: int) -> dict[str, list[str]]:

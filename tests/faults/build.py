@@ -1,4 +1,4 @@
-"""The test build: `python -m tests.faults.build daphne ...` or `... celery ...` runs the product's own program after
+"""The test build: `python -m tests.faults.build web ...` or `... celery ...` runs the product's own program after
 patching named functions. The product has no hook for any of it.
 
 FAULTS_NAME is the program's name, FAULTS_ORDERS a folder: a file `<name>.<point>` in it makes the program kill itself
@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Importing daphne installs its event loop, which has to come first.
-import daphne.cli
+# The server's import installs its event loop, which has to come first.
+import builtabot.web  # isort: skip
 import django
 
 # point -> (module, class or "", function, whether the function runs before we die there)
@@ -78,8 +78,8 @@ def main() -> None:
 
         MUTANTS[mutant]()
     sys.argv = [program, *arguments]
-    if program == "daphne":
-        daphne.cli.CommandLineInterface.entrypoint()
+    if program == "web":
+        builtabot.web.main()
     else:
         from celery.bin.celery import main as celery
 

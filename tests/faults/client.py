@@ -219,7 +219,7 @@ class Party:
         self.outbox = Outbox(lambda frame: self.link.send(frame))
         self.logs: dict[str, Log] = {}
         self._resumed = 0.0
-        self._stopping = False
+        self.streamed_at = 0.0  # when a piece of an answer was drawn last
 
     def note(self, what: str, **fields: Any) -> None:
         self._journal.write(self.name, what, **fields)
@@ -288,6 +288,7 @@ class Party:
     def _delta(self, delta: Frame) -> None:
         log = self.logs.get(delta["conversation"])
         if log is not None and log.admits(delta):
+            self.streamed_at = time.monotonic()
             self.note("stream", **{key: delta[key] for key in ("conversation", "turn", "epoch", "offset", "text")})
 
     def _state(self, state: Frame) -> None:

@@ -86,13 +86,14 @@ def no_reread() -> None:
 def no_epoch_check() -> None:
     """The AI's words are stored and streamed whoever has the conversation by now."""
     from chat.actions import turns
-    from chat.models import Conversation, Turn
+    from chat.models import Turn
 
-    def locked(turn_id: int) -> tuple[Conversation, Turn]:
-        turn = Turn.objects.select_related("message").get(pk=turn_id)
-        return turns.lock(turn.conversation_id), turn
+    def locked(hold: Any) -> Turn:
+        turn = Turn.objects.select_related("message__episode").get(pk=hold.turn_id)
+        turn.conversation = turns.lock(turn.conversation_id)
+        return turn
 
-    replace(lambda **given: True, "keep_turn", "chat.actions", "chat.actions.turns")
+    replace(lambda **given: turns.Word.GO, "keep_turn", "chat.actions", "chat.actions.turns")
     replace(locked, "_locked_turn", "chat.actions.turns")
 
 

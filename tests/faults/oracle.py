@@ -9,7 +9,7 @@ from tests.faults import promises
 from tests.faults.facts import Facts, owners, said, screen, visible
 from tests.faults.journal import of
 
-ANSWERS_TWICE = 0.15  # two answers to one question that overlap longer than this were two workers
+ANSWERS_TWICE = 0.5  # two answers to one question that overlap longer than this were two workers
 AGENTS_MAY_MEET = {"not_holder"}  # they wrote after somebody else had the word
 Check = Callable[[Facts], Iterator[str]]
 

@@ -63,6 +63,7 @@ def _fill(name: str, users: list[tuple[Any, str]]) -> list[dict[str, Any]]:
         answerer=Project.Answerer.OPENAI,
         handoffs_to=Project.HandoffsTo.BOTH,
         claim_target_seconds=30,
+        mood_enabled=False,  # whoever asks much in little time would soon be taken for cross
     )
     SlackInstall.objects.create(
         project=project, app_id="A0FAKE", team_id="T0FAKE", team_name="Acme", bot_user_id="U0BOT",

@@ -13,7 +13,7 @@ from tests.faults.journal import Row, of
 MARK = re.compile(r"#[a-z0-9-]+\.[0-9]+#")
 FIRST_WORDS_SECONDS = 20.0
 DELIVERY_SECONDS = 5.0  # a lost nudge costs one re-read
-MARGIN_SECONDS = 3.0  # what an idle machine may add to a promise; a busy one more, in proportion
+MARGIN_SECONDS = 1.5  # what an idle machine may add to a promise; a busy one more, in proportion
 NUDGED_SECONDS, PROMPT_SECONDS = 1.5, 4.0  # half of all, where nothing is broken
 ENOUGH = 8  # fewer cases say nothing about a half
 GRACE_SECONDS = 8.0  # until everybody is back after a fault

@@ -184,6 +184,10 @@ class Links:
                 pipe.abort()
         return len(self._links)
 
+    def hits(self) -> dict[str, int]:
+        """How often each link's present fault has struck so far."""
+        return {name: link.hits[link.mode] for name, link in self._links.items()}
+
     def count(self) -> dict[str, int]:
         """Open connections of each link."""
         return {name: len(link.pipes) for name, link in self._links.items()}
@@ -202,6 +206,7 @@ async def main(control: str, config: str) -> None:
         "set": all_links.set,
         "heal": all_links.heal,
         "reset": all_links.reset,
+        "hits": all_links.hits,
         "count": all_links.count,
     }
     async with await serve(Path(control), handlers) as server:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.agent import Agent
-from tests.faults.breaking import KINDS, Site
+from tests.faults.breaking import Site, kind_of
 from tests.faults.facts import Facts
 from tests.faults.journal import Journal, of
 from tests.faults.oracle import judge
@@ -26,7 +26,7 @@ STILL_SECONDS = 2.0
 
 @dataclass
 class Script:
-    """What happens in a run. `lanes` are names of KINDS, by lane; `least_seconds` how long the drivers act at least."""
+    """What happens in a run. `lanes` are kinds of fault, by lane; `least_seconds` how long the drivers act at least."""
 
     seed: int
     lanes: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -34,8 +34,9 @@ class Script:
     least_seconds: float = 10.0
     pace: float = 3.0
     keen: float = 0.5
-    takes_from_ai: float = 0.15
+    takes_from_ai: float = 0.06
     model_gap: float = 0.04
+    quiet_seconds: float = QUIET_SECONDS
     build: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -154,10 +155,11 @@ class Run:
     async def _lane(self, lane: str, kinds: Sequence[str]) -> None:
         rng = random.Random(f"{self.script.seed}/{lane}")
         for name in kinds:
-            await asyncio.sleep(0.2 + rng.random() * 0.8)
-            row = self.journal.write("harness", "fault", kind=name, touches=KINDS[name].touches, until=float("inf"))
+            await asyncio.sleep(0.1 + rng.random() * 0.4)
+            kind = kind_of(name)
+            row = self.journal.write("harness", "fault", kind=name, touches=kind.touches, until=float("inf"))
             try:
-                self.hits[name] += await KINDS[name].strike(Site(self.stack, rng))
+                self.hits[name] += await kind.strike(Site(self.stack, rng, self.visitors, self.agents))
             finally:
                 row["until"] = time.monotonic()
 
@@ -165,7 +167,7 @@ class Run:
         """Wait until nothing is left to do, for a while."""
         began = time.monotonic()
         still_since: float | None = None
-        while time.monotonic() - began < QUIET_SECONDS:
+        while time.monotonic() - began < self.script.quiet_seconds:
             await asyncio.sleep(0.4)
             self.loads.append(os.getloadavg()[0])
             if self._is_still():
@@ -220,7 +222,7 @@ def counts(facts: Facts) -> Counter[str]:
 
 
 def recoveries(facts: Facts) -> list[float]:
-    """Of every message that a fault held up: the seconds from healing to its receipt."""
+    """Of every message that a fault held up: the seconds from the last healing on its way to its receipt."""
     acked, sent = facts.acked(), facts.sent()
     ends: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for fault in of(facts.journal, "fault"):
@@ -230,7 +232,8 @@ def recoveries(facts: Facts) -> list[float]:
     for client_id, ack in acked.items():
         side = "agents" if ack["party"].startswith("agent") else "visitors"
         since = sent[client_id]["t"]
-        for touched in ("web", "postgres", side):
-            late = [ack["t"] - until for start, until in ends[touched] if start <= since <= until < ack["t"]]
-            found += late[-1:]
+        on_its_way = [each for touched in ("web", "postgres", side) for each in ends[touched]]
+        healed = [until for start, until in on_its_way if since < until and start < ack["t"] and until < ack["t"]]
+        if healed:
+            found.append(ack["t"] - max(healed))
     return sorted(found)

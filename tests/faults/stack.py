@@ -38,6 +38,7 @@ WEBS, WORKERS = ("web1", "web2"), ("worker1", "worker2")
 SERVICES = ("postgres", "layer", "broker")
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
 READY_SECONDS = 90.0
+WITHOUT_INDEX = ("no unique index", "no dedupe")  # the index is the second half of telling repeats
 
 
 def free_port() -> int:
@@ -202,7 +203,7 @@ class Stack:
             self.world.valkey(name).flushall()
         shutil.rmtree(self.orders, ignore_errors=True)
         self.orders.mkdir()
-        if self.build.get("FAULTS_MUTANT") == "no unique index":
+        if self.build.get("FAULTS_MUTANT") in WITHOUT_INDEX:
             self._drop_unique_index()
         for name in ("fakes", *WORKERS, "beat", *WEBS):
             self.launch(name)
@@ -235,7 +236,7 @@ class Stack:
         if name in WEBS:
             timeouts = ["--websocket_timeout=-1", "--application-close-timeout=5", "--http-timeout=90"]
             at = ["-b", "127.0.0.1", "-p", str(ports[name]), "-v", "0", "--no-server-name"]
-            return [*build, "daphne", *at, *timeouts, "builtabot.asgi:application"]
+            return [*build, "web", *at, *timeouts, "builtabot.asgi:application"]
         if name == "beat":
             return [*build, "celery", "-A", "builtabot", "beat", "-l", "WARNING", "-s", str(folder / "beat-schedule")]
         worker = ["celery", "-A", "builtabot", "worker", "-P", "threads", "-l", "WARNING", "--without-gossip"]

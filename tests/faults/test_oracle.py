@@ -183,7 +183,7 @@ BROKEN: list[tuple[str, str, Spoil]] = [
     ("I5", "a bubble twice", lambda given: given.journal.append(shown(19, V, given.messages[6]))),
     ("I6", "two holders in one epoch", add(row(19, V, "owner", conversation="c1", owner="agent", epoch=3, name="Bob"))),
     ("I6", "two winners of one claim", second_winner),
-    ("I6", "two workers on one turn", lambda given: given.model.append({"mark": "#visitor0.1#", "from": 10.5, "until": 11, "fault": ""})),  # noqa: E501
+    ("I6", "two workers on one turn", lambda given: given.model.append({"mark": "#visitor0.1#", "from": 10.3, "until": 11, "fault": ""})),  # noqa: E501
     ("I6", "one turn answered twice", lambda given: given.messages.insert(2, entry(3, 11.5, "ai", "Again.", data={"turn": 7}))),  # noqa: E501
     ("I7", "an AI text stored after the claim", change("messages", 6, sender="ai", client_id=None)),
     ("I7", "AI words shown after the claim", add(row(14, V, "stream", conversation="c1", turn=8, epoch=3, offset=0, text="I"))),  # noqa: E501

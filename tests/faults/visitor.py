@@ -37,6 +37,10 @@ class Visitor(Party):
         self._said = 0
         self._questions: list[str] = []
 
+    @property
+    def host(self) -> str:
+        return self._place.host
+
     async def open(self) -> None:
         """Get a token, however long it takes."""
         async with httpx.AsyncClient(timeout=5, headers={"Host": f"{self._place.host}:8000"}) as http:
@@ -70,11 +74,11 @@ class Visitor(Party):
     def _act(self) -> None:
         dice = self.rng.random()
         speaker = self.logs[self.conversation].speaker
-        if dice < 0.12:
+        if dice < 0.07:
             self.say(self.rng.choice(ASK_FOR_PEOPLE))
-        elif dice < 0.17:
+        elif dice < 0.1:
             self.submit("human.request", self.conversation)
-        elif dice < 0.22:
+        elif dice < 0.15:
             self.link.send({"type": "seen.set", "seq": self.logs[self.conversation].last})
         elif speaker == "ai":
             for _ in range(self.rng.choice((1, 1, 1, 2, 3))):  # some send several lines at once
