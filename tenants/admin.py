@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin
 
 from tenants.access import refuse
 from tenants.actions import activate_plan
-from tenants.admin_policy import GuardedSite
+from tenants.admin_policy import FilteredByListed, GuardedSite
 from tenants.models import Domain, Due, ExternalEvent, ExternalRoute, Heartbeat, Membership, Plan, Tenant, User
 from tenants.schema import run_in
 
@@ -38,7 +38,7 @@ class PlatformSite(GuardedSite):
 platform_site = PlatformSite(name="admin")
 
 
-class PlatformAdmin(ModelAdmin):
+class PlatformAdmin(FilteredByListed, ModelAdmin):
     """Staff may look; superusers may change what `editable` says. Nothing is added or deleted by hand:
     rows of this schema belong to schemas, hosts and sessions that a form does not make."""
 

@@ -17,7 +17,7 @@ from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin, TabularInline
 
 from tenants.access import TenantRequest, refuse
-from tenants.admin_policy import GuardedSite
+from tenants.admin_policy import FilteredByListed, GuardedSite
 from tenants.errors import ProductError
 from tenants.workspace import policies
 from tenants.workspace.actions import record
@@ -79,7 +79,7 @@ class WorkspaceInline(RoleRights, TabularInline):
     """Rows that belong to another row of the tenant."""
 
 
-class WorkspaceAdmin(RoleRights, ModelAdmin):
+class WorkspaceAdmin(RoleRights, FilteredByListed, ModelAdmin):
     """One model of the tenant. What people do here is kept in the tenant's own record, not in Django's log,
     whose one table would hold the rows of all tenants."""
 
