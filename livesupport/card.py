@@ -74,6 +74,11 @@ class Card:
     earlier: list[Earlier] = field(default_factory=list)
 
     @property
+    def claimed_by(self) -> str:
+        """Who took it, as they were called then; empty while nobody has."""
+        return self.handoff.claimed_name if self.handoff and self.in_queue else ""
+
+    @property
     def asked_for_person(self) -> bool:
         """Whether it came because they wanted a person, answered or not."""
         return self.handoff is not None and self.handoff.trigger in _ASKED

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from lxml import html as parser
 
+from chat import actions as chat
 from chat.models import Conversation, Episode, Handoff, Message, Visitor
 from livesupport import actions
 from livesupport.queue import listing
@@ -130,6 +131,81 @@ def test_every_tab_is_shown(tenants: Tenants, tab: str) -> None:
     answer = tenants.a.client(tenants.a.agent).get("/live/", {"tab": tab})
     assert answer.status_code == 200
     assert 'aria-current="page"' in answer.content.decode()
+
+
+# -- what stands in front of the agent -------------------------------------------------------------------------------
+
+
+def shown(page: str, place: str) -> str:
+    """The words of one place (XPath) of a page."""
+    (node,) = parser.fromstring(page).xpath(place)
+    return " ".join(node.text_content().split())
+
+
+def test_the_whole_transcript_is_there_and_the_card_says_who_where_why_and_what_was_found(tenants: Tenants) -> None:
+    cast = tenants.a
+    cast.run(queue_up, cast)
+    client, mark = cast.client(cast.agent), cast.thread.marker
+    place = f"/live/c/{cast.thread.conversation_id}/"
+    log, card, row = (client.get(path).content.decode() for path in (place, f"{place}card/", "/live/queue/"))
+    for said in (f"How do I repair {mark}?", f"Our pages say {mark}.", f"Let me talk to a human about {mark}"):
+        assert said in log
+    for told in (
+        f"Vera {mark}",
+        f"vera@{mark}.example",
+        f'href="https://shop.example/{mark}"',
+        f"<b>Asked for a person.</b> <span dir=\"auto\">Asked for a person about {mark}</span>",
+        f"Page {mark} › Part {mark}",
+        f"“Passage {mark}”",
+        'class="small faint num" title="How near this passage is to the question">0.80<',
+        "confidence was <b>0.30</b>; it needs <b>0.55</b>",
+    ):
+        assert told in card
+    assert "Asked for a person" in row
+    assert "<small>of 0:30</small>" in row
+
+
+@pytest.mark.parametrize(
+    ("is_away", "seconds_ago", "words"),
+    [(False, 0, "On"), (True, 0, "In another tab, left open on"), (False, 46, "Left")],
+)
+def test_the_agent_sees_whether_the_visitor_is_still_there_and_where(
+    tenants: Tenants, is_away: bool, seconds_ago: int, words: str
+) -> None:
+    cast = tenants.a
+    seen = {"is_away": is_away, "seen_at": timezone.now() - timedelta(seconds=seconds_ago)}
+    cast.run(Visitor.objects.filter(pk=cast.thread.visitor_id).update, **seen)
+    page = cast.client(cast.agent).get(f"/live/c/{cast.thread.conversation_id}/").content.decode()
+    assert f"{words} /{cast.thread.marker}" in shown(page, "//*[@data-presence]")
+
+
+def test_who_comes_back_brings_their_history(tenants: Tenants) -> None:
+    cast = tenants.a
+    with cast.inside():
+        conversation = queue_up(cast)
+        actions.resolve(seat=cast.owner.seat, conversation_id=conversation.pk)
+        chat.post_as_visitor(conversation_id=conversation.pk, draft=chat.Draft("It broke again, human please"))
+    client, mark = cast.client(cast.agent), cast.thread.marker
+    place = f"/live/c/{conversation.pk}/"
+    log, card = client.get(place).content.decode(), client.get(f"{place}card/").content.decode()
+    assert f"Our pages say {mark}." in log
+    assert f"{cast.owner.name} resolved this" in log
+    earlier = shown(card, "//*[contains(@class, 'trail-plain')]")
+    assert earlier.startswith(f"How do I repair {mark}?, Resolved by a person")
+
+
+@pytest.mark.parametrize(("via", "where"), [("slack", "in Slack"), ("dashboard", "in Live Support")])
+def test_a_claim_says_who_from_where_and_when(tenants: Tenants, via: str, where: str) -> None:
+    cast = tenants.a
+    with cast.inside():
+        conversation = queue_up(cast, waited=24)
+        actions.claim(seat=cast.agent.seat, conversation_id=conversation.pk, via=via)
+    client = cast.client(cast.owner)
+    card = client.get(f"/live/c/{conversation.pk}/card/").content.decode()
+    claimed = shown(card, "//*[contains(@class, 'hc-claimed')]")
+    assert re.fullmatch(rf"Claimed by {cast.agent.name} {where} after 0:2\d\.", claimed)
+    row = shown(client.get("/live/queue/?tab=team").content.decode(), "//*[contains(@class, 'q-look')]")
+    assert row.endswith(f"{cast.agent.name}, in Slack" if via == "slack" else cast.agent.name)
 
 
 # -- what is listed, in which order ----------------------------------------------------------------------------------
