@@ -19,6 +19,8 @@ def test_a_rehearsal_succeeds_step_by_step(product: Product) -> None:
     assert told["ok"] is True
     assert [step["name"] for step in told["steps"]] == STEPS
     assert all(step["ok"] for step in told["steps"]), told
+    took = {step["name"]: step["ms"] for step in told["steps"]}
+    assert took["in_queue"] < 2_000, told
 
 
 def test_a_rehearsal_of_nothing_fails(product: Product) -> None:

@@ -176,11 +176,17 @@ def test_a_critical_question_that_the_content_answers_is_answered(shop: Cast) ->
     assert "refund" in turn.decision["scores"]["topics"]
     assert handoff(conversation) is None
     assert "14 days" in last(conversation).text
+    (source,) = last(conversation).data["citations"]
+    assert source["title"] == REFUND_PAGE[0]
+    assert source["url"].endswith(REFUND_PAGE[0])
 
 
-def test_weak_evidence_calls_nobody_where_it_is_switched_off(shop: Cast) -> None:
+@pytest.mark.parametrize(
+    "values", [{"weak_evidence_enabled": False}, {"evidence_threshold": 0.0}], ids=["switched off", "threshold below"]
+)
+def test_weak_evidence_calls_nobody_where_the_project_does_not_want_it(shop: Cast, values: dict[str, Any]) -> None:
     without_content(shop)
-    settings(shop, weak_evidence_enabled=False)
+    settings(shop, **values)
     conversation = opened(shop)
     say(conversation, REFUND_QUESTION)
     assert handoff(conversation) is None
@@ -211,6 +217,13 @@ def test_a_word_of_the_project_that_asks_for_a_person_hands_over_at_once(shop: C
     assert found is not None
     assert (found.trigger, found.reason) == (Handoff.Trigger.KEYWORD, "Used your keyword “Showroom visit”")
     assert say(opened(shop), "Do you have showroom visitors?") is not None
+
+
+def test_whoever_asks_for_a_person_reads_one_short_sentence_and_nothing_else(shop: Cast) -> None:
+    conversation = opened(shop)
+    assert say(conversation, "Let me talk to a human") is None
+    told = Message.objects.filter(conversation=conversation).exclude(sender="visitor")
+    assert [message.text for message in told] == ["Got it. I'm bringing in a teammate."]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,10 @@ from chat.judgement.request import find_ask, normalise
 from livesupport.rehearsal import REQUESTS
 
 
+def test_more_than_twenty_languages_are_known() -> None:
+    assert len(REQUESTS) > 20
+
+
 @pytest.mark.parametrize("language", sorted(REQUESTS))
 def test_the_plain_request_is_found_in_each_language(language: str) -> None:
     assert find_ask(REQUESTS[language]) is not None

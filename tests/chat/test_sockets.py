@@ -201,7 +201,9 @@ async def test_from_the_request_to_the_reply_both_sides_see_each_other(fresh_ten
     async with desk(fresh_tenant) as agent, visitor(fresh_tenant) as wire:
         conversation = wire.conversation  # type: ignore[attr-defined]
         await wire.say(type="message.send", client_id=str(uuid4()), text="I want to talk to a human")
-        queued = await agent.hear(lambda frame: frame["type"] == "state" and frame["conversation"] == conversation)
+        queued = await agent.hear(
+            lambda frame: frame["type"] == "state" and frame["conversation"] == conversation, seconds=2
+        )
         assert (queued["owner"], queued["handoff"]["trigger"]) == ("queue", "request")
         assert (await wire.hear(lambda frame: frame.get("event") == "handed_over"))["data"].keys() == {
             "promise",

@@ -179,6 +179,15 @@ def test_the_frame_speaks_the_visitors_language_else_the_projects(cast: Cast) ->
     assert '<html lang="fr" dir="ltr">' in page
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "Talk to a human"), ("de", "Mit einem Menschen sprechen")])
+def test_the_way_to_a_person_is_in_sight_from_the_start(cast: Cast, language: str, words: str) -> None:
+    page = cast.client().get(f"/widget/frame?project=shop&language={language}").content.decode()
+    button = re.search(r"<button([^>]*\bdata-human\b[^>]*)>.*?<span data-human-words>(.*?)</span></button>", page)
+    assert button
+    assert not re.search(r"hidden|disabled", button[1])
+    assert button[2] == words
+
+
 def test_what_a_business_typed_cannot_leave_its_place(cast: Cast) -> None:
     evil = "</script><script>alert(1)</script>"
     allow(cast, name=evil[:80], greeting=evil, suggestions=[evil, 7])

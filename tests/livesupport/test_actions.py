@@ -7,13 +7,18 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from builtabot import wiring
+from chat import actions as chat
 from chat.errors import AlreadyTaken, NotAllowed, NotHolder, UnknownConversation
 from chat.models import Conversation, Episode, Handoff, Message
 from livesupport import actions
 from livesupport.availability import promise
 from livesupport.errors import UnknownLead, UnknownState
-from livesupport.listeners import on_contact_left, on_seat_seen
+from livesupport.listeners import WAITING, on_contact_left, on_seat_seen
 from livesupport.models import Availability, Lead
+from livesupport.tasks import watch_waiting
+from tenants import due
+from tenants.models import Due
 from tenants.workspace.models import AuditEntry, Project, Seat
 from tests.cast import Cast, Person
 from tests.conftest import Tenants
@@ -258,6 +263,27 @@ def test_waiting_ends_as_a_standing_request(cast: Cast, waited: int, there: bool
     told = Message.objects.filter(conversation=conversation, event="standing").count()
     actions.give_up_waiting()
     assert Message.objects.filter(conversation=conversation, event="standing").count() == told
+
+
+def test_who_waits_is_looked_after_every_few_seconds_until_nobody_waits(cast: Cast) -> None:
+    """Nothing else watches the queue: without the note in the table of due work a handoff would rot in it."""
+    be_there(cast.agent)
+
+    def noted() -> float | None:
+        at = Due.objects.filter(schema=cast.schema, kind=WAITING).values_list("at", flat=True).first()
+        return (at - timezone.now()).total_seconds() if at else None
+
+    Due.objects.filter(schema=cast.schema).delete()
+    opened = chat.open_session(project=cast.project_key, token=None, language="en")
+    chat.request_human(conversation_id=opened.conversation_id)
+    assert 0 < noted() <= 15
+    for state, waits in ((Handoff.State.WAITING, True), (Handoff.State.CLOSED, False)):
+        Due.objects.filter(schema=cast.schema).delete()
+        Handoff.objects.update(state=state)
+        watch_waiting.run()
+        assert (noted() is not None) == waits
+    wiring.bind()
+    assert due.task_for(WAITING) == watch_waiting.name
 
 
 # -- leads -----------------------------------------------------------------------------------------------------------

@@ -108,10 +108,11 @@ def test_a_handoff_that_finds_nobody_is_mailed_with_everything(cast: Cast) -> No
 
 
 def test_a_lead_is_mailed_with_its_address_and_never_to_it(cast: Cast) -> None:
-    guest = Guest("Do you repair the Dursey?")
+    guest = Guest("It arrived last week.", "Do you repair the Dursey?")
     guest.leaves("maya@lindqvist.example", "Maya")
     (letter,) = delivered()
     assert "wants an answer by e-mail" in letter.subject
+    assert "It arrived last week." in letter.body  # the transcript, not the question alone
     assert "Maya" in letter.subject
     assert "maya@lindqvist.example" in letter.body
     assert letter.recipients() == [DESK]

@@ -68,6 +68,19 @@ def test_the_page_computes_without_a_script(public: Client) -> None:
     assert "$24,000" not in page
 
 
+def test_the_page_names_what_the_plan_includes_and_that_no_seat_and_no_card_is_needed(public: Client) -> None:
+    page = public.get("/pricing/").content.decode()
+    for text in (
+        "<span>Live Support: queue, claim, typing, presence</span>",
+        "<span>Slack: each handoff a thread, each reply in the visitor’s chat</span>",
+        "Start 14 days free",
+        "No card. Cancel at any time.",
+        "no seats to count",
+        '<th scope="row">Teammates</th><td class="n num">no limit</td>',
+    ):
+        assert text in page
+
+
 def test_the_page_says_what_is_wrong_and_shows_nothing_of_it_raw(public: Client) -> None:
     page = public.get("/pricing/", {"tickets": '"><b>x'}).content.decode()
     assert "A whole number from 1 to 1,000,000." in page

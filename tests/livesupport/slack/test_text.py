@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from chat.models import Handoff, Visitor
+from livesupport.models import SlackThread
 from livesupport.slack import blocks, text
 from livesupport.slack.blocks import Card, Found, Line
+from livesupport.slack.facts import card_of
+from tests.livesupport.slack.conftest import Desk
 
 NASTY = [
     "<!channel>", "<!here|here>", "<!everyone>", "<!subteam^S012ABC>", "<@U0ANA>", "<#C0SUPPORT|general>",
@@ -125,3 +129,21 @@ def test_the_card_offers_what_can_be_done(state: str) -> None:
     offered = [e["action_id"] for b in blocks.card(card).blocks if b["type"] == "actions" for e in b["elements"]]
     expected = {"waiting": ["claim", "resolve"], "standing": ["claim", "resolve"], "claimed": ["resolve"]}
     assert offered == [*expected.get(state, []), "open"]
+
+
+def test_the_first_message_says_where_why_and_what_was_found(desk: Desk) -> None:
+    passages = [{"title": "Returns", "heading": "How long", "text": "30 days", "url": "", "score": 0.812}]
+    told = {"evidence": {"confidence": 0.31, "passages": passages}, "page_url": "https://shop.example/lamp"}
+    Handoff.objects.filter(pk=desk.thread.handoff_id).update(**told)
+    Visitor.objects.filter(conversation=desk.conversation).update(name="Maya", email="maya@lindqvist.example")
+    shown = blocks.card(card_of(SlackThread.objects.get(pk=desk.thread.pk)))
+    words = "\n".join(text for text, _ in texts(shown))
+    assert desk.handoff.reason.startswith("Wrote: “")
+    for part in (
+        f"*Why:* {desk.handoff.reason}",
+        "*Page:* https://shop.example/lamp",
+        "*E-mail:* maya@lindqvist.example",
+        "*Maya*",
+        "*Found (confidence 0.31)*\n0.81  Returns › How long",
+    ):
+        assert part in words
