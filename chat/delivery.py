@@ -29,9 +29,13 @@ def entries(conversation: Conversation, *, audience: Audience = "team", after: i
     """The entries after seq `after` that the party may see, in order, at most 200, as docs/protocol.md writes
     them. `prev` of the first is the last visible seq up to `after`."""
     log = Message.objects.filter(_seen_by(audience), conversation=conversation)
-    prev = (log.filter(seq__lte=after).aggregate(last=Max("seq"))["last"] or 0) if after else 0
+    rows = list(log.filter(seq__gte=after).order_by("seq")[: MOST_ENTRIES + 1])  # with the one that was seen last
+    if rows and rows[0].seq == after:
+        prev = rows.pop(0).seq
+    else:
+        prev = (log.filter(seq__lt=after).aggregate(last=Max("seq"))["last"] or 0) if rows and after else 0
     found = []
-    for message in log.filter(seq__gt=after).order_by("seq")[:MOST_ENTRIES]:
+    for message in rows[:MOST_ENTRIES]:
         found.append(_wire(message, conversation, prev, audience))
         prev = message.seq
     return found
@@ -40,7 +44,8 @@ def entries(conversation: Conversation, *, audience: Audience = "team", after: i
 def _wire(message: Message, conversation: Conversation, prev: int, audience: Audience) -> dict[str, Any]:
     data = message.data
     if audience == "visitor":
-        data = {key: value for key, value in data.items() if key not in TEAM_ONLY_DATA}
+        hidden = TEAM_ONLY_DATA | ({"outcome"} if message.event == "resolved" else set())
+        data = {key: value for key, value in data.items() if key not in hidden}
     mine = message.sender == "visitor" or message.sender_key == "system" if audience == "visitor" else True
     return {
         "type": "message",
@@ -101,7 +106,7 @@ def _handoff_wire(handoff: Handoff | None) -> dict[str, Any] | None:
 
 
 def _load(conversation_id: UUID | str) -> Conversation:
-    return Conversation.objects.select_related("project", "visitor", "holder").get(pk=conversation_id)
+    return Conversation.objects.select_related("visitor").get(pk=conversation_id)
 
 
 def visitor_news(conversation_id: str, after: int, with_state: bool) -> list[dict[str, Any]]:

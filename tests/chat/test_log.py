@@ -128,3 +128,17 @@ def test_twenty_writers_at_once_leave_no_hole_and_no_repeat(fresh_tenant: Cast) 
     )
     assert problems == []
     assert seqs == list(range(1, 21))
+
+
+def test_how_an_episode_ended_is_the_teams_to_know(tenants: Tenants) -> None:
+    cast = tenants.a
+    with cast.inside():
+        conversation = _new(cast)
+        _say(conversation, "Where is my order?")
+        actions.claim_conversation(conversation_id=conversation.pk, seat=cast.agent.seat)
+        actions.resolve_conversation(conversation_id=conversation.pk, seat=cast.agent.seat)
+        conversation.refresh_from_db()
+        last = {party: delivery.entries(conversation, audience=party)[-1] for party in ("visitor", "team")}
+    assert [last[party]["event"] for party in ("visitor", "team")] == ["resolved", "resolved"]
+    assert last["team"]["data"]["outcome"] == "people"
+    assert "outcome" not in last["visitor"]["data"]
