@@ -2,7 +2,7 @@
 // live-compose.js: the field an agent writes in. Words are kept per conversation through reloads, races and lost
 // connections; a note and a reply cannot be mistaken for each other.
 
-import { keepDraft, readDraft } from "./live-outbox.js";
+import { draftKey, keepDraft, readDraft } from "./live-outbox.js";
 import { find, opened, openedId } from "./live-page.js";
 
 const LONGEST = 4000, WARN_FROM = 3600;
@@ -40,6 +40,13 @@ export function bindComposer(given) {
   pane.addEventListener("click", (event) => {
     const mode = /** @type {HTMLElement} */ (event.target).closest?.("[data-write]");
     if (mode) writeAs(/** @type {HTMLElement} */ (mode).dataset.write === "note");
+  });
+  // The agent writes in another tab; this one goes along.
+  addEventListener("storage", ({ key, newValue }) => {
+    const text = field();
+    if (!text || key !== draftKey(openedId())) return;
+    text.value = newValue ?? "";
+    showLength();
   });
 }
 

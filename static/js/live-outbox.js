@@ -6,6 +6,9 @@
 
 const OUTBOX = "live.outbox", DRAFT = "live.draft.";
 
+/** Where a draft is kept; the agent's other tabs hear of changes there. @param {string} conversation */
+export function draftKey(conversation) { return DRAFT + conversation; }
+
 /** @returns {Item[]} */
 function load() {
   try { return JSON.parse(sessionStorage.getItem(OUTBOX) ?? "[]"); } catch { return []; }

@@ -7,7 +7,12 @@
  *   refused: (code: string, sentence: string) => void, beat: () => void}} Listener */
 
 const FATAL = new Set([4401, 4403]);
+const RESTART = 1012;
 const LONGEST_WAIT_SECONDS = 20;
+const TICKS_A_BEAT = 5; // the worker's tick is 4 s, so that a dead link is noticed within 20 + 12 s
+const ANSWER_MS = 10_000; // a hello and a resume are always answered: longer silence is a dead link
+const SPREAD_SECONDS = 5; // after a restart the desks come back one by one
+const QUIET_MS = 6000; // and until then nobody needs to be told
 
 export class Desk {
   /** @param {Listener} listener */
@@ -21,14 +26,26 @@ export class Desk {
     this.lastError = null;
     /** @type {number | undefined} */
     this.timer = undefined;
+    this.ticks = 0;
+    /** When an answer was first waited for, in ms; 0 when none is. */
+    this.askedAt = 0;
+    this.quietUntil = 0;
     const pulse = new Worker(new URL("live-pulse.js", import.meta.url));
-    pulse.onmessage = () => listener.beat();
+    pulse.onmessage = () => this.tick();
     addEventListener("online", () => this.now());
     document.addEventListener("visibilitychange", () => { if (!document.hidden && !this.ready) this.now(); });
   }
 
+  tick() {
+    this.ticks += 1;
+    if (this.askedAt && Date.now() - this.askedAt >= ANSWER_MS) this.drop();
+    else if (this.quietUntil && Date.now() >= this.quietUntil) { this.quietUntil = 0; this.listener.down(1); } // it should be back
+    else if (this.ticks % TICKS_A_BEAT === 0) this.listener.beat();
+  }
+
   connect() {
     clearTimeout(this.timer);
+    this.askedAt = Date.now();
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/desk/`);
     this.socket = socket;
     socket.onopen = () => socket.send(JSON.stringify({ type: "hello", v: 1 }));
@@ -38,9 +55,10 @@ export class Desk {
 
   /** @param {Frame} frame */
   hear(frame) {
+    this.askedAt = 0;
     if (frame.type === "hello") {
       this.ready = true;
-      this.fails = 0;
+      this.fails = this.quietUntil = 0;
       this.listener.up();
     }
     if (frame.type === "error") this.lastError = frame;
@@ -49,17 +67,27 @@ export class Desk {
 
   /** @param {number} code */
   lost(code) {
+    const isRestart = code === RESTART && this.ready;
     this.ready = false;
     this.socket = null;
+    this.askedAt = 0;
     if (FATAL.has(code)) {
       this.listener.refused(this.lastError?.code ?? "not_signed_in", this.lastError?.sentence ?? "Sign in again.");
       return;
     }
-    this.fails += 1;
-    // Spread out: after a restart not every desk comes back in the same second.
-    const seconds = Math.min(LONGEST_WAIT_SECONDS, 2 ** (this.fails - 1)) * (0.75 + Math.random() / 2);
-    this.listener.down(Math.max(1, Math.round(seconds)));
+    if (isRestart) this.quietUntil = Date.now() + QUIET_MS;
+    else this.fails += 1;
+    const seconds = isRestart ? Math.random() * SPREAD_SECONDS : Math.min(LONGEST_WAIT_SECONDS, 2 ** (this.fails - 1)) * (0.5 + Math.random() / 2);
+    if (Date.now() >= this.quietUntil) this.listener.down(Math.max(1, Math.round(seconds)));
     this.timer = setTimeout(() => this.connect(), seconds * 1000);
+  }
+
+  /** A socket that looks alive and is not. */
+  drop() {
+    const old = this.socket;
+    if (!old) return;
+    this.lost(0);
+    old.close();
   }
 
   /** Drop a socket that looks alive and is not, and try at once. */
@@ -74,6 +102,7 @@ export class Desk {
   /** @param {Frame} frame @returns {boolean} whether it left; only what `ack` confirms has arrived */
   send(frame) {
     if (!this.ready || this.socket?.readyState !== WebSocket.OPEN) return false;
+    if (frame.type === "resume") this.askedAt ||= Date.now();
     this.socket.send(JSON.stringify(frame));
     return true;
   }

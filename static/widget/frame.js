@@ -263,7 +263,7 @@ function told(note) {
     case "page": self.page = { url: note.url, title: note.title }; sendPage(); return;
     case "full": fill(note.full); return;
     case "adopt": outbox.restore(note.items); outbox.flush(); return;
-    case "draft": if (!document.hasFocus() && note.text !== composer.field.value) composer.write(note.text); return;
+    case "draft": if (note.text !== composer.field.value) composer.write(note.text); return;
   }
 }
 

@@ -187,7 +187,7 @@ def test_words_written_without_a_connection_arrive_once(desk: Desk) -> None:
     page.keyboard.press("c")
     expect(page.locator('[data-mode="mine"]')).to_be_visible()
     down = True
-    routes[-1].close(code=1012)
+    routes[-1].close(code=1011)
     expect(page.locator("[data-offline]")).to_contain_text("No connection since")
     page.locator("[data-text]").fill("Kept while offline")
     page.locator("[data-text]").press("Enter")
