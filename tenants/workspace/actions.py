@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from tenants.workspace.errors import LastOwner, NoSeatLeft, SeatNotYours
+from tenants.workspace.errors import LastOwner, NoAccount, NoSeatLeft, SeatNotYours
 from tenants.workspace.models import AuditEntry, Project, Seat
 from tenants.workspace.policies import keeps_an_owner, may_change_seat
 from tenants.workspace.team import hold_team, room
@@ -25,7 +25,8 @@ class SeatChange:
 
 
 def change_seat(*, by: Seat, seat_id: int, change: SeatChange) -> Seat:
-    """Give a seat a name, a role, projects, or take its access away. Raises SeatNotYours, LastOwner, NoSeatLeft.
+    """Give a seat a name, a role, projects, or take its access away. Raises SeatNotYours, NoAccount, LastOwner,
+    NoSeatLeft.
 
     The team is held first: two owners who demote each other at the same time cannot both succeed.
     """
@@ -34,6 +35,8 @@ def change_seat(*, by: Seat, seat_id: int, change: SeatChange) -> Seat:
         seat = Seat.objects.select_for_update().get(pk=seat_id)
         if not may_change_seat(by, seat, change.role):
             raise SeatNotYours
+        if change.role == Seat.Role.OWNER and seat.user_id is None:
+            raise NoAccount
         if not keeps_an_owner(seat, role=change.role, is_active=change.is_active, other_owners=len(others)):
             raise LastOwner
         if change.is_active and not seat.is_active and room().is_full:

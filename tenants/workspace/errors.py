@@ -14,6 +14,13 @@ class SeatNotYours(TenantError):
     sentence = "Only an owner can make or change an owner."
 
 
+class NoAccount(TenantError):
+    """Somebody who answers from Slack alone was to own the tenant."""
+
+    code = "no_account"
+    sentence = "They answer from Slack alone and cannot sign in. Invite them first; then make them an owner."
+
+
 class LastOwner(TenantError):
     """The change would leave the tenant without a working owner."""
 

@@ -11,10 +11,10 @@ from tenants.workspace.models import Invitation, Seat
 
 
 def hold_team() -> list[Seat]:
-    """Lock the team until the transaction ends, and return its working owners, in one order for everybody:
+    """Lock the team until the transaction ends, and return its owners who can sign in, in one order for everybody:
     of two changes at the same time, the second sees what the first has done."""
-    owners = Seat.objects.filter(role=Seat.Role.OWNER, is_active=True).order_by("pk")
-    return list(owners.select_for_update())
+    owners = Seat.objects.filter(role=Seat.Role.OWNER, is_active=True, is_rehearsal=False, user_id__isnull=False)
+    return list(owners.order_by("pk").select_for_update())
 
 
 @dataclass(frozen=True)

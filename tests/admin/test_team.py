@@ -1,6 +1,7 @@
 """The team page: roles, access, and the owner that must remain."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,26 @@ def test_an_inactive_owner_is_no_owner_that_stays(tenants: Tenants) -> None:
     client = a.client(a.owner)
     client.post(page(a.owner), filled(client, page(a.owner), role="agent"))
     assert seat(a, a.owner).role == "owner"
+
+
+@pytest.mark.parametrize("who", [{"user_id": None}, {"user_id": 99_000_001, "is_rehearsal": True}])
+def test_an_owner_who_cannot_sign_in_is_no_owner_that_stays(tenants: Tenants, who: dict[str, Any]) -> None:
+    a = tenants.a
+    a.run(Seat.objects.create, name="Slack Sam", role="owner", **who)
+    client = a.client(a.owner)
+    client.post(page(a.owner), filled(client, page(a.owner), role="agent"))
+    assert seat(a, a.owner).role == "owner"
+
+
+def test_who_cannot_sign_in_is_made_no_owner(tenants: Tenants) -> None:
+    a = tenants.a
+    sam = a.run(Seat.objects.create, user_id=None, name="Slack Sam", email="sam@x.example")
+    client, own = a.client(a.owner), f"/admin/workspace/seat/{sam.pk}/change/"
+    answer = client.post(own, filled(client, own, role="owner"), follow=True)
+    assert "Invite them first" in answer.content.decode()
+    assert a.run(Seat.objects.get, pk=sam.pk).role == "agent"
+    assert client.post(own, filled(client, own, role="analyst")).status_code == 302
+    assert a.run(Seat.objects.get, pk=sam.pk).role == "analyst"
 
 
 def test_an_admin_neither_makes_nor_changes_an_owner(tenants: Tenants) -> None:
