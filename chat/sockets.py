@@ -75,6 +75,9 @@ class LogSocket(AsyncWebsocketConsumer):
         except DatabaseError:
             log.exception("a socket's command met a database error")
             await self.refuse(Unavailable(), client_id)
+            # What was sent after it must not overtake it: the client comes back, and sends all of it in order.
+            self._retired = True
+            await self.close(RESTART)
 
     async def refuse(self, error: ProductError, client_id: object = None) -> None:
         """Say what was wrong; close when the code is one that ends the socket."""
@@ -212,12 +215,20 @@ class Rereader:
             for conversation, seq in list(socket.cursors.items()):
                 if socket not in self._sockets:
                     break  # closed since the round began
-                await push.join(socket, push.conversation_group(schema, conversation))
                 if ends.get(conversation, 0) > seq:
                     await socket.catch_up(conversation)
         desks = [socket for socket in sockets if socket.is_desk]
         if desks:
             await self._reread_desk(schema, desks)
+        await self._rejoin(schema, sockets)
+
+    async def _rejoin(self, schema: str, sockets: list[LogSocket]) -> None:
+        """After everything was read: a layer that does not answer must not keep anybody from the log."""
+        for socket in sockets:
+            groups = [push.conversation_group(schema, conversation) for conversation in socket.cursors]
+            for group in [*groups, *([push.desk_group(schema)] if socket.is_desk else [])]:
+                if socket in self._sockets and not await push.join(socket, group):
+                    return  # the others would wait for nothing as well; the next round tries again
 
     async def _reread_desk(self, schema: str, desks: list[LogSocket]) -> None:
         now = await hop(schema, delivery.desk_snapshot)
@@ -227,7 +238,6 @@ class Rereader:
         for desk in desks:
             if desk not in self._sockets:
                 continue  # closed since the round began
-            await push.join(desk, push.desk_group(schema))
             for conversation in changed:
                 await desk.desk_news({"conversation": conversation})
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Awaitable
 from typing import Any, Protocol
 from uuid import UUID
 
 from channels.layers import get_channel_layer
 
 log = logging.getLogger(__name__)
+LAYER_SECONDS = 2.0
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 lost = 0  # pushes that failed in this process, for the metrics
@@ -38,26 +40,35 @@ def desk_group(schema: str) -> str:
     return f"{schema}.desk"
 
 
-async def join(subscriber: Subscriber, group: str) -> None:
-    """Subscribe a consumer; repeating it heals a subscription that the layer lost."""
-    await subscriber.channel_layer.group_add(group, subscriber.channel_name)
+async def join(subscriber: Subscriber, group: str) -> bool:
+    """Subscribe a consumer; repeating it heals a subscription that the layer lost. False when the layer did not take
+    it: then the re-read has to do."""
+    return await _tried(subscriber.channel_layer.group_add(group, subscriber.channel_name), group)
 
 
 async def leave(subscriber: Subscriber, group: str) -> None:
     """Unsubscribe a consumer."""
-    await subscriber.channel_layer.group_discard(group, subscriber.channel_name)
+    await _tried(subscriber.channel_layer.group_discard(group, subscriber.channel_name), group)
 
 
 async def tell(group: str, message: dict[str, Any]) -> None:
     """Push from async code. Failures are counted, never raised: the log in Postgres is the truth."""
-    global lost
     layer = get_channel_layer()
     assert layer is not None, "CHANNEL_LAYERS is always set"  # noqa: S101
+    await _tried(layer.group_send(group, message), group)
+
+
+async def _tried(call: Awaitable[None], group: str) -> bool:
+    """Whether the layer did it in time: without it only nudges are missing, so nobody waits for it or fails by it."""
+    global lost
     try:
-        await layer.group_send(group, message)
+        async with asyncio.timeout(LAYER_SECONDS):
+            await call
     except Exception:  # noqa: BLE001  any broker trouble means the same here
         lost += 1
         log.warning("push lost to %s", group.split(".")[-2:][0])
+        return False
+    return True
 
 
 def send(group: str, message: dict[str, Any]) -> None:

@@ -1,6 +1,11 @@
 """The periodic re-read outlives sockets that close while it runs."""
 
+import pytest
+from channels.layers import get_channel_layer
+
+from chat import actions
 from chat.sockets import rereader
+from tenants.schema import hop
 from tests.cast import Cast
 from tests.sockets import Socket
 
@@ -20,3 +25,26 @@ async def test_a_socket_that_closed_meanwhile_does_not_stop_the_round(fresh_tena
         round_.sort(key=lambda socket: socket in rereader._sockets)
         assert round_[0] not in rereader._sockets
         await rereader._reread(fresh_tenant.schema, round_)
+
+
+async def test_a_layer_that_is_away_keeps_nobody_from_the_log(
+    fresh_tenant: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without nudges and subscriptions a new entry is still told by the next round, and a socket may still come."""
+    layer = get_channel_layer()
+
+    async def gone(*_: object) -> None:
+        raise ConnectionError("the layer is away")
+
+    for name in ("group_add", "group_discard", "group_send"):
+        monkeypatch.setattr(layer, name, gone, raising=False)
+    thread = fresh_tenant.thread
+    async with Socket.of_visitor(fresh_tenant) as visitor:
+        await visitor.send("hello", v=1, token=thread.token, seq=thread.last_seq)
+        await visitor.answers()
+        given = {"conversation_id": thread.conversation_id, "draft": actions.Draft("Are you there?")}
+        ack = await hop(fresh_tenant.schema, actions.post_as_visitor, **given)
+        mine = [socket for socket in rereader._sockets if socket.schema == fresh_tenant.schema]
+        await rereader._reread(fresh_tenant.schema, mine)
+        told = await visitor.answers()
+    assert ack.seq in [frame.get("seq") for frame in told if frame["type"] == "message"]
