@@ -50,6 +50,11 @@ def standing(language: str, promise: Promise, email: str, timezone: str) -> str:
     return sentence("standing_opens", language, time=f"{local:%H:%M} ({local.tzname()})")
 
 
+def taken_back(language: str, name: str) -> str:
+    """What is said when the person who had taken the conversation is gone, and somebody else can come."""
+    return sentence("taken_back", language, name=name)
+
+
 def resting(language: str, email: str) -> str:
     """What is said when the business's plan is over: the AI is silent, the address still reaches the team."""
     return sentence("resting_known" if email else "resting", language, email=email)

@@ -6,6 +6,7 @@ deed joins the same transaction as its entry in the audit trail.
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -20,17 +21,21 @@ from chat.actions import (
     post_messages,
     release_conversation,
     resolve_conversation,
+    take_back_conversation,
 )
 from chat.errors import NotAllowed
 from chat.models import Conversation, Handoff
 from chat.policies import get_conversation_for, may_claim
 from livesupport.availability import is_watched
+from livesupport.away import LOOK_SOONEST, held_conversations, held_of
 from livesupport.errors import UnknownState
 from livesupport.models import Availability, Lead
 from livesupport.notify import tell_team
 from livesupport.policies import get_lead_for, may_be_available
 from livesupport.waiting import is_given_up, is_late
 from tenants.workspace.models import AuditEntry, Seat
+
+MOST_MISSED = 20
 
 
 def claim(*, seat: Seat, conversation_id: UUID | str, via: str = "dashboard") -> None:
@@ -124,6 +129,39 @@ def give_up_waiting() -> bool:
             if is_late(since=since, now=now, target_seconds=project.claim_target_seconds):
                 tell_team(conversation_id=handoff.conversation_id, once_since=since)
     return left > 0
+
+
+def take_back_from_absent(*, now: datetime | None = None) -> datetime | None:
+    """Give the conversations of agents who vanished back to the queue. Returns when to look again; None while nobody
+    holds any."""
+    now = now or timezone.now()
+    looks = []
+    for row in held_conversations():
+        seat, held = row.holder, held_of(row)
+        if seat is None:
+            continue
+        if not (held.is_lost(now) or not seat.is_active):
+            looks.append(held.look_at(now))
+        elif not _take_back(row, seat):
+            looks.append(now + LOOK_SOONEST)
+    return min(looks, default=None)
+
+
+def _take_back(conversation: Conversation, seat: Seat) -> bool:
+    with transaction.atomic():
+        gone = take_back_conversation(conversation_id=conversation.pk, seat=seat, last_seq=conversation.last_seq)
+        row = Availability.objects.select_for_update().filter(seat=seat).first() if gone else None
+        if row is not None:
+            row.missed = [*(row.missed or []), str(conversation.visitor)][-MOST_MISSED:]
+            row.save(update_fields=["missed"])
+        if gone:
+            _audit(seat, "lost by being away", conversation.pk)
+    return gone
+
+
+def note_missed_read(*, seat: Seat) -> None:
+    """The agent knows what went back to the queue while they were away."""
+    Availability.objects.filter(seat=seat).update(missed=None)
 
 
 def _audit(seat: Seat, verb: str, conversation_id: UUID | str, **data: str) -> None:

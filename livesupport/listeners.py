@@ -6,16 +6,17 @@ from __future__ import annotations
 from celery import current_app
 from django.utils import timezone
 
-from chat.events import ContactLeft, HandoffRequested, SeatSeen
+from chat.events import ContactLeft, ConversationClaimed, HandoffRequested, SeatSeen
 from chat.models import Handoff
 from livesupport.actions import keep_lead, note_seen
+from livesupport.away import AWAY_AFTER
 from livesupport.card import unanswered
 from livesupport.events import RehearsalStarted
 from livesupport.waiting import LOOK_EVERY
 from tenants import due
 from tenants.schema import current_schema
 
-WAITING = "waiting"
+WAITING, HOLDERS = "waiting", "holders"
 
 
 def on_seat_seen(event: SeatSeen) -> None:
@@ -36,6 +37,11 @@ def on_handoff_requested(event: HandoffRequested) -> None:
     """Somebody waits: look again soon, so that no conversation rots in a queue that nobody watches."""
     if event.reachable:
         due.note(WAITING, timezone.now() + LOOK_EVERY)
+
+
+def on_conversation_claimed(event: ConversationClaimed) -> None:
+    """Somebody has it: look whether they are still there, as long as anybody holds anything."""
+    due.note(HOLDERS, timezone.now() + AWAY_AFTER)
 
 
 def enqueue_rehearsal(event: RehearsalStarted) -> None:

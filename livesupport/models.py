@@ -23,6 +23,9 @@ class Availability(models.Model):
     state = models.CharField(max_length=6, choices=State.choices, default=State.ONLINE)
     capacity = models.PositiveIntegerField(default=4, help_text="How many conversations at once.")
     seen_at = models.DateTimeField(null=True, blank=True)
+    missed: Any = models.JSONField(
+        null=True, blank=True, help_text="Visitors who went back to the queue while the agent was away: [name]."
+    )
 
     def __str__(self) -> str:
         return f"{self.seat}: {self.state}"

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from chat.models import Conversation, ConversationQuerySet, Episode, Handoff, Message, Visitor
 from chat.policies import visible_conversations
+from livesupport.away import is_absent
 from livesupport.clock import FIRST_REPLY_SECONDS, RESOLVE_SECONDS, Clock, span
 from livesupport.models import Lead
 from livesupport.mood import SHOWN, Face, face
@@ -47,6 +48,7 @@ TRIGGER_PILLS = {
     Handoff.Trigger.MOOD: Pill("upset", "Mood dropped", "late"),
     Handoff.Trigger.WEAK_EVIDENCE: Pill("noanswer", "No answer"),
     Handoff.Trigger.FAILURE: Pill("alert", "The AI could not answer", "warn"),
+    Handoff.Trigger.COLLEAGUE: Pill("ci", "Passed on"),
 }
 OUTCOME_PILLS = {
     Episode.Outcome.AI_CONFIRMED: Pill("sq", "Resolved by the AI, said so", "ok"),
@@ -75,6 +77,7 @@ class Row:
     holder: Seat | None = None
     via: str = ""  # where the holder claimed it: `dashboard`, `slack`, or empty without a handoff
     mood: Face | None = None
+    is_holder_away: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def with_details(conversations: ConversationQuerySet) -> ConversationQuerySet:
     ).order_by("-seq")
     handoffs = Handoff.objects.filter(state__in=_OPEN).order_by("-pk")
     return (
-        conversations.select_related("visitor", "project", "holder")
+        conversations.select_related("visitor", "project", "holder__availability")
         .prefetch_related(Prefetch("handoffs", queryset=handoffs, to_attr="open_handoffs"))
         .annotate(
             last_text=Coalesce(Subquery(texts.values("text")[:1]), Value(""), output_field=TextField()),
@@ -167,6 +170,8 @@ def _row(conversation: Any, seat: Seat, now: datetime) -> Row:
     held = conversation.owner == Conversation.Owner.AGENT
     standing = handoff is not None and handoff.state == Handoff.State.STANDING
     by_you = conversation.last_seat == seat.pk
+    in_slack = handoff is not None and handoff.claimed_via == "slack"
+    claimed_at = handoff.claimed_at if handoff else None
     senders = {"agent": "You" if by_you else "Team", "ai": "AI"}
     return Row(
         id=str(conversation.pk),
@@ -182,6 +187,7 @@ def _row(conversation: Any, seat: Seat, now: datetime) -> Row:
         at_words="asked" if standing else "",
         unread=conversation.unread if held else 0,
         holder=conversation.holder if held and conversation.holder_id != seat.pk else None,
+        is_holder_away=held and not in_slack and is_absent(conversation.holder, now, claimed_at=claimed_at),
         via=handoff.claimed_via if held and handoff else "",
         mood=face(conversation.moods[::-1], conversation.project.mood_threshold),
     )
@@ -202,10 +208,13 @@ def now_groups(seat: Seat, now: datetime) -> list[Group]:
     there; then *Mine*, the longest held first."""
     shown = with_details(visible_conversations(seat))
     asking = Handoff.objects.filter(state__in=[Handoff.State.WAITING, Handoff.State.STANDING])
+    asked_at = asking.filter(conversation=OuterRef("pk")).order_by("requested_at").values("requested_at")[:1]
     untaken = shown.filter(owner__in=[Conversation.Owner.QUEUE, Conversation.Owner.AI])
-    waiting = _rows(untaken.filter(pk__in=asking.values("conversation"))[:MOST_ROWS], seat, now)
+    called = untaken.annotate(asked_at=Subquery(asked_at)).filter(asked_at__isnull=False)
+    # Where there are too many to show: who waits in the queue before who stands, and the longest first.
+    waiting = _rows(called.order_by("-owner", "asked_at")[:MOST_ROWS], seat, now)
     waiting.sort(key=lambda row: (row.clock is None, -(row.clock.share if row.clock else 0), row.at or now))
-    held = shown.filter(owner=Conversation.Owner.AGENT, holder=seat)[:MOST_ROWS]
+    held = shown.filter(owner=Conversation.Owner.AGENT, holder=seat).order_by("updated_at")[:MOST_ROWS]
     mine = _rows(held, seat, now)
     mine.sort(key=lambda row: row.clock.since if row.clock else now)
     return [Group("waiting", "Waiting for someone", waiting), Group("mine", "Mine", mine)]
@@ -297,9 +306,7 @@ def listing(seat: Seat, *, tab: str = "now", query: str = "") -> Listing:
     now = timezone.now()
     tab = tab if tab in TABS else "now"
     working = now_groups(seat, now)
-    held_by_others = (
-        visible_conversations(seat).filter(owner=Conversation.Owner.AGENT).exclude(holder=seat).count()
-    )
+    held_by_others = visible_conversations(seat).filter(owner=Conversation.Owner.AGENT).exclude(holder=seat).count()
     leads = visible_leads(seat).filter(state=Lead.State.OPEN).select_related("conversation__project")
     groups = working
     if query:

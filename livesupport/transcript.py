@@ -185,7 +185,9 @@ def _words(entry: Entry, own: bool) -> tuple[str, str, str]:
         "standing": ("clock", "Asked for a person; nobody is there", str(data.get("reason", ""))),
         "contact_asked": ("mail", "To be answered by mail", KINDS.get(str(data.get("triage")), "")),
         "joined": ("", f"{who} joined{via}", ""),
-        "left": ("out", f"{who} gave it back", "to the queue"),
+        "left": ("out", f"{name} was away", "back to the queue")
+        if data.get("away")
+        else ("out", f"{who} gave it back", "to the queue"),
         "handed_back": ("handback", f"{who} handed back", "the AI answers again"),
         "resolved": ("check", f"{who} resolved this" if name else "Ended", _ending(data)),
         "contact_left": ("mail", "Left an address", str(data.get("email", ""))),

@@ -9,6 +9,7 @@ app_name = "livesupport"
 urlpatterns = [
     path("", views.page, name="page"),
     path("queue/", views.queue, name="queue"),
+    path("missed/", views.missed, name="missed"),
     path("availability/", views.availability, name="availability"),
     path("notifications/", reach.notifications, name="notifications"),
     path("slack/", slack.page, name="slack"),

@@ -73,6 +73,13 @@ def queue(request: SeatRequest) -> HttpResponse:
     return render(request, "livesupport/_queue.html", _queue_context(request))
 
 
+@require_POST
+@seat_required()
+def missed(request: SeatRequest) -> HttpResponse:
+    """What went back to the queue was read."""
+    return _act(actions.note_missed_read, seat=request.seat)
+
+
 @require_GET
 @never_cache
 @seat_required()
@@ -203,6 +210,7 @@ def _queue_context(request: SeatRequest) -> dict[str, Any]:
         "chosen": request.GET.get("c", ""),
         "now": timezone.now(),
         "seat": request.seat,
+        "missed": Availability.objects.filter(seat=request.seat).values_list("missed", flat=True).first(),
     }
 
 

@@ -21,6 +21,7 @@ from chat.actions.ownership import (
     make_standing,
     release_conversation,
     resolve_conversation,
+    take_back_conversation,
 )
 from chat.actions.sessions import (
     Entered,
@@ -102,4 +103,5 @@ __all__ = [
     "send_file_as_seat",
     "send_file_as_visitor",
     "sweep_turns",
+    "take_back_conversation",
 ]

@@ -197,14 +197,55 @@ def release_conversation(*, conversation_id: UUID | str, seat: Seat) -> None:
     """Back to the queue, first in line again: its waiting began when the visitor asked."""
     with transaction.atomic():
         conversation = _held(conversation_id, seat)
-        handoff = open_handoff(current_episode(conversation))
-        _move(conversation, Conversation.Owner.QUEUE)
-        if handoff is not None:
-            handoff.state, handoff.claimed_by, handoff.queued_at = Handoff.State.WAITING, None, timezone.now()
-            handoff.save(update_fields=["state", "claimed_by", "queued_at"])
-            publish(HandoffRequested(str(conversation.pk), handoff.pk, conversation.is_test, True))
+        handoff = _requeue(conversation, f"{seat.name} gave it back to the queue")
         append(conversation, Author.of_seat(seat), Entry(kind=EVENT, event="left", data={"name": seat.name}))
+        publish(HandoffRequested(str(conversation.pk), handoff.pk, conversation.is_test, True))
         publish(ConversationReleased(str(conversation.pk), seat.pk, "queue"))
+
+
+def take_back_conversation(*, conversation_id: UUID | str, seat: Seat, last_seq: int) -> bool:
+    """Its holder is gone: back to the queue, or, with nobody there, to a standing request; the visitor is told.
+
+    False when another holds it by now, or when something was said after `last_seq`, up to which it was judged.
+    """
+    with transaction.atomic():
+        conversation = lock(conversation_id)
+        is_held = conversation.owner == Conversation.Owner.AGENT and conversation.holder_id == seat.pk
+        if not is_held or conversation.last_seq != last_seq:
+            return False
+        promise = ports.reachability(conversation.project, timezone.now(), conversation.is_test)
+        handoff = _requeue(conversation, f"{seat.name} was away before they answered")
+        language = conversation.language or conversation.project.language
+        text = sentences.taken_back(language, seat.name) if promise.reachable else ""
+        data = {"name": seat.name, "away": True}
+        append(conversation, AI, Entry(text=text, kind=EVENT, event="left", data=data))
+        publish(ConversationReleased(str(conversation.pk), seat.pk, "queue"))
+        if promise.reachable:
+            publish(HandoffRequested(str(conversation.pk), handoff.pk, conversation.is_test, True))
+        else:
+            make_standing(handoff_id=handoff.pk)
+    return True
+
+
+def _requeue(conversation: Conversation, reason: str) -> Handoff:
+    """The held conversation waits for a person again. One that was taken from the AI gets a handoff: the queue shows
+    and watches no conversation without."""
+    episode = current_episode(conversation)
+    handoff = open_handoff(episode)
+    _move(conversation, Conversation.Owner.QUEUE)
+    if handoff is None:
+        return Handoff.objects.create(
+            conversation=conversation,
+            episode=episode,
+            trigger=Handoff.Trigger.COLLEAGUE,
+            reason=reason[:300],
+            evidence=_latest_evidence(episode),
+            page_url=conversation.page_url,
+            queued_at=timezone.now(),
+        )
+    handoff.state, handoff.claimed_by, handoff.queued_at = Handoff.State.WAITING, None, timezone.now()
+    handoff.save(update_fields=["state", "claimed_by", "queued_at"])
+    return handoff
 
 
 def hand_back_conversation(*, conversation_id: UUID | str, seat: Seat) -> None:

@@ -24,6 +24,7 @@ NEWS = {
     "contact_left": "The visitor left an address: {email}",
     "rated": "Rated {score} of 5. {comment}",
 }
+AWAY = "*{name}* is away; it waits in the queue again. A reply here takes it."
 ENDED = "The conversation ended without a person."
 
 
@@ -58,7 +59,7 @@ def shown(message: Message, thread: SlackThread) -> Shown | None:
         return said(_line(message, thread.handoff.conversation)) if message.text else None
     if message.kind == Message.Kind.FILE:
         return _file_news(message, thread.handoff.conversation)
-    sentence = NEWS.get(message.event)
+    sentence = AWAY if message.data.get("away") else NEWS.get(message.event)
     if sentence is None:
         return None
     who = message.sender_name or str(message.data.get("name") or "")

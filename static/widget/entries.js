@@ -81,7 +81,7 @@ export function eventNode(entry, business) {
   switch (entry.event) {
     case "handed_over": case "standing": case "contact_asked": return machineBubble(entry, business);
     case "joined": return eventLine({ mark: face(data.initials || initialsOf(name), "av-s"), bold: t("joined", { name }), at, key: true });
-    case "left": return eventLine({ mark: icon("ci"), bold: t("left", { name }), at, key: true });
+    case "left": return entry.text ? machineBubble(entry, business) : eventLine({ mark: icon("ci"), bold: t("left", { name }), at, key: true });
     case "handed_back": return eventLine({ mark: icon("sq"), bold: t("handed_back", { name }), at, key: true });
     case "resolved": return eventLine({ mark: icon("check"), bold: name ? t("solved_by", { name }) : t("ended"), at, key: true });
     case "contact_left": return eventLine({ mark: icon("mail"), rest: t("email_sent", { email: data.email ?? "" }), at });

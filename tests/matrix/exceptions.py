@@ -8,6 +8,7 @@ from uuid import uuid4
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from knowledge.models import CrawlRun
+from livesupport.models import Availability
 from tenants.workspace.models import OutboxEntry
 from tests.cast import PNG, Cast, Thread
 
@@ -70,8 +71,13 @@ def _failed_for_good(cast: Cast, thread: Thread) -> None:
     cast.run(OutboxEntry.objects.filter(pk=cast.outbox_id).update, state=OutboxEntry.State.DEAD)
 
 
+def _missed(cast: Cast, thread: Thread) -> None:
+    cast.run(Availability.objects.update, missed=["Vera"])
+
+
 # Route -> what must be so before its POST can do anything.
 PREPARE: dict[str, Callable[[Cast, Thread], None]] = {
+    "livesupport:missed": _missed,
     "livesupport:release": _claimed,
     "livesupport:hand_back": _claimed,
     "livesupport:attach": _claimed,
