@@ -16,6 +16,7 @@ from livesupport.rehearsal import STEP_NAMES, TARGETS_MS
 from livesupport.rehearsal_runs import newest_rehearsal, start_rehearsal
 from tenants.access import SeatRequest, refuse, seat_required, wants_json
 from tenants.workspace.models import Project
+from tenants.workspace.policies import projects_of
 
 WORDS = {
     "content_ready": "Your pages answer their own questions",
@@ -72,8 +73,8 @@ def rows_of(run: RehearsalRun | None) -> list[Row]:
 def rehearsal(request: SeatRequest) -> HttpResponse:
     """`?project=` a key. JSON of its newest run; a POST starts one, or shows the one that runs."""
     key = request.GET.get("project", "")
-    mine = request.seat.projects.all() or Project.objects.all()
-    project = mine.filter(key=key).first() if key else mine.order_by("pk").first()
+    mine = projects_of(request.seat).order_by("pk")
+    project = next((each for each in mine if key in ("", each.key)), None)
     if project is None:
         return JsonResponse({"code": "unknown_project", "sentence": "There is no such chatbot."}, status=404)
     if request.method != "POST":

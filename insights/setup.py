@@ -32,7 +32,7 @@ from livesupport.slack.offer import offer_to
 from tenants.access import SeatRequest, seat_required
 from tenants.hosts import parse_host, tenant_url
 from tenants.workspace.models import Project, Seat
-from tenants.workspace.policies import may_configure
+from tenants.workspace.policies import may_configure, projects_of
 
 SHOWN_PAGES = 5
 LONGEST_QUESTION = 300
@@ -99,7 +99,7 @@ class Hop:
 def setup(request: SeatRequest) -> HttpResponse:
     """`?project=` a key, `?open=` a step's; `?part=steps` and `?part=answer&ask=...` give the page's two live parts
     alone."""
-    mine = _projects_of(request.seat)
+    mine = list(projects_of(request.seat).order_by("pk"))
     project = next((each for each in mine if each.key == request.GET.get("project")), mine[0] if mine else None)
     context: dict[str, Any] = {
         "seat": request.seat,
@@ -115,11 +115,6 @@ def setup(request: SeatRequest) -> HttpResponse:
         return render(request, "insights/_setup_answer.html", context | _answer(project, request.GET.get("ask", "")))
     context |= _steps(project, request)
     return render(request, "insights/_setup_steps.html" if part == "steps" else "insights/setup.html", context)
-
-
-def _projects_of(seat: Seat) -> list[Project]:
-    """The seat's projects; none chosen means all."""
-    return list(seat.projects.order_by("pk") or Project.objects.order_by("pk"))
 
 
 def _steps(project: Project, request: SeatRequest) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from insights import charts, gaps, links, periods, queries
 from insights.periods import Period
 from tenants.access import SeatRequest, seat_required
 from tenants.workspace.models import Project, Seat
+from tenants.workspace.policies import projects_of
 
 READERS = ("owner", "admin", "agent", "analyst")
 CONFIGURERS = frozenset({Seat.Role.OWNER, Seat.Role.ADMIN})
@@ -39,7 +40,7 @@ class Change:
 @seat_required(*READERS)
 def report(request: SeatRequest) -> HttpResponse:
     """`?days=` 7, 28 or 90, `?project=` a key; anything else means the default."""
-    mine = _projects_of(request.seat)
+    mine = list(projects_of(request.seat).order_by("name"))
     chosen = next((project for project in mine if project.key == request.GET.get("project")), None)
     days = next((days for days in periods.CHOICES if str(days) == request.GET.get("days")), periods.DEFAULT)
     counted = [chosen] if chosen else mine
@@ -57,11 +58,6 @@ def report(request: SeatRequest) -> HttpResponse:
         **_figures(period, [project.pk for project in counted], claim_target=_claim_target(counted)),
     }
     return render(request, "insights/report.html", context)
-
-
-def _projects_of(seat: Seat) -> list[Project]:
-    """The seat's projects; none chosen means all."""
-    return list(seat.projects.order_by("name") or Project.objects.order_by("name"))
 
 
 def _claim_target(projects: list[Project]) -> int:

@@ -1,9 +1,11 @@
-"""Who may change what in a tenant's settings. Pure predicates."""
+"""Who may change what in a tenant's settings, and which chatbots are somebody's. Pure predicates, but for the last."""
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
+
 from tenants.models import Plan
-from tenants.workspace.models import Seat
+from tenants.workspace.models import Project, Seat
 
 CONFIGURERS = frozenset({Seat.Role.OWNER, Seat.Role.ADMIN})
 
@@ -38,3 +40,9 @@ def may_add_project(seat: Seat, *, plan: Plan | None, projects: int) -> bool:
     """Whether the plan has room for one more chatbot. Without a plan, or a limit in it, there always is."""
     limit = plan.projects if plan else None
     return may_configure(seat) and (limit is None or projects < limit)
+
+
+def projects_of(seat: Seat) -> QuerySet[Project]:
+    """The chatbots that a seat works for; none chosen means all."""
+    chosen = seat.projects.all()
+    return chosen if chosen.exists() else Project.objects.all()

@@ -211,8 +211,14 @@ def test_a_seat_of_some_projects_sees_these_alone(tenants: Tenants) -> None:
     assert a.marker not in re.sub(r"<nav.*?</nav>|data-step=.team.*?</details>", "", html, flags=re.DOTALL)
 
 
+@pytest.mark.parametrize("where", ["/setup/", "/setup/rehearsal/", "/insights/"])
+def test_a_chatbot_that_no_name_can_be_is_no_error_of_ours(tenants: Tenants, where: str) -> None:
+    for person in (tenants.a.owner, tenants.a.agent):
+        assert tenants.a.client(person).get(f"{where}?project=%00").status_code in (200, 404)
+
+
 def test_a_tenant_without_a_chatbot_is_led_to_its_first(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "_projects_of", lambda _: [])
+    monkeypatch.setattr(page, "projects_of", lambda _: Project.objects.none())
     html = tenants.a.client(tenants.a.owner).get("/setup/").content.decode()
     assert "No chatbot yet" in html
 
