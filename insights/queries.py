@@ -225,6 +225,7 @@ _REASONS = (
     ("noanswer", "No answer, critical topic", (Handoff.Trigger.WEAK_EVIDENCE,)),
     ("upset", "Mood dropped", (Handoff.Trigger.MOOD,)),
     ("flag", "The AI could not answer", (Handoff.Trigger.FAILURE,)),
+    ("ci", "Passed on by a colleague", (Handoff.Trigger.COLLEAGUE,)),
 )
 
 
