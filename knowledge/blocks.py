@@ -132,7 +132,7 @@ def _marker(item: HtmlElement) -> str:
     parent = item.getparent()
     if parent is None or parent.tag != "ol":
         return "- "
-    return f"{1 + sum(1 for before in item.itersiblings('li', preceding=True) if before is not None)}. "
+    return f"{1 + int(item.xpath('count(preceding-sibling::li)'))}. "
 
 
 def _is_data(table: HtmlElement) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from urllib.parse import urljoin
@@ -60,13 +61,16 @@ _BOILERPLATE = re.compile(
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([A-Za-z0-9_-]+)", re.IGNORECASE)
 _SITE_SUFFIX = re.compile(r"\s+[|·•–—»-]\s+[^|·•–—»]{1,60}$")
 _LANDMARK_CHARACTERS = 200
+MOST_LINKS = 2000
+_NO_CHARSETS = frozenset({"idna", "punycode", "undefined"})  # codecs of Python that no page is written in
 _LINK_LIST = 3
+_Panels = dict[str | None, list[HtmlElement]]  # what stands under an id, which careless pages use twice
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What a page says. `language` is only what the page claims ('' if nothing); `links` are absolute, with
-    fragments removed by nobody yet; `canonical` is absolute or ''."""
+    """What a page says. `language` is only what the page claims ('' if nothing); `links` are absolute, at most
+    MOST_LINKS, with fragments removed by nobody yet; `canonical` is absolute or ''."""
 
     title: str
     language: str
@@ -126,9 +130,9 @@ def decode(body: bytes, *, charset: str = "") -> str:
     )
     for name in (marked, charset, declared[1].decode("ascii") if declared else "", "utf-8"):
         try:
-            if name:
+            if name and codecs.lookup(name).name not in _NO_CHARSETS:
                 return body.decode(name).replace("\0", "")
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, UnicodeError, ValueError):
             continue
     return body.decode("cp1252", "replace").replace("\0", "")
 
@@ -150,6 +154,8 @@ def _links(root: HtmlElement, base: str) -> tuple[str, ...]:
                 links[urljoin(base, href)] = None
             except ValueError:
                 continue
+        if len(links) >= MOST_LINKS:
+            break
     return tuple(links)
 
 
@@ -201,16 +207,17 @@ def _open_accordions(root: HtmlElement) -> None:
     Readers see them as headings; as buttons they would be dropped and their answers run together.
     """
     level = 1
+    panels = _by_id(root)
     for element in list(root.iter()):
         if element.tag in HEADINGS:
             level = HEADINGS[element.tag]
-            _unwrap_buttons(element)
+            _unwrap_buttons(element, panels)
         elif element.tag == "summary" or (element.tag == "dt" and element.getnext() is not None):
             _make_heading(element, level + 1)
         elif element.tag == "details":
             element.tag = "div"
         elif _is_accordion_button(element):
-            _show_panel(root, element)
+            _show_panel(panels, element)
             _make_heading(element, level + 1)
 
 
@@ -221,9 +228,16 @@ def _is_accordion_button(element: HtmlElement) -> bool:
     return is_button and not element.xpath("boolean(ancestor::nav | ancestor::header | ancestor::form)")
 
 
-def _unwrap_buttons(heading: HtmlElement) -> None:
+def _by_id(root: HtmlElement) -> _Panels:
+    found: _Panels = {}
+    for element in root.iterfind(".//*[@id]"):
+        found.setdefault(element.get("id"), []).append(element)
+    return found
+
+
+def _unwrap_buttons(heading: HtmlElement, panels: _Panels) -> None:
     for button in list(heading.iter("button")):
-        _show_panel(heading.getroottree().getroot(), button)
+        _show_panel(panels, button)
         if not heading.get("id"):
             heading.set("data-anchor", button.get("aria-controls") or button.get("id") or "")
         button.tag = "span"
@@ -240,8 +254,8 @@ def _make_heading(element: HtmlElement, level: int) -> None:
     element.tag = f"h{min(level, 6)}"
 
 
-def _show_panel(root: HtmlElement, button: HtmlElement) -> None:
-    for panel in root.xpath("//*[@id=$id]", id=button.get("aria-controls") or " "):
+def _show_panel(panels: _Panels, button: HtmlElement) -> None:
+    for panel in panels.pop(button.get("aria-controls"), ()):  # shown once is shown
         panel.attrib.pop("hidden", None)
         panel.attrib.pop("aria-hidden", None)
 

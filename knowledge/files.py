@@ -10,14 +10,12 @@ from uuid import UUID
 
 from django.core.files.base import File
 from django.core.files.storage import default_storage
-from lxml.html import document_fromstring
-from markdown_it import MarkdownIt
 
-from knowledge.blocks import blocks
 from knowledge.errors import ExtractFailed, FileRefused
-from knowledge.extract import Extracted, decode, extract
+from knowledge.extract import Extracted, decode
 from knowledge.models import SourceFile
-from knowledge.pdf import extract_pdf, page_blocks
+from knowledge.pages import read_page
+from knowledge.pdf import extract_pdf
 from tenants.hosts import primary_host, tenant_url
 from tenants.models import Tenant
 from tenants.schema import current_schema
@@ -41,7 +39,6 @@ _BINARY = (
     *(b"{\\rtf", b"\xd0\xcf\x11\xe0", b"7z\xbc\xaf", b"RIFF"),
 )
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def type_of(name: str, *, head: bytes, size_bytes: int) -> Type:
@@ -97,28 +94,25 @@ def _pdf(data: bytes, name: str) -> Extracted:
 
 
 def _text(data: bytes, name: str) -> Extracted:
-    found = tuple(replace(block, anchor="") for block in page_blocks(_decoded(data), 1))
-    return Extracted(name, "", found, (), "", is_noindex=False)
+    return read_page(_decoded(data), kind="text", name=name)
 
 
 def _markdown(data: bytes, name: str) -> Extracted:
-    root = document_fromstring(f"<body><p></p>{_MARKDOWN.render(_decoded(data))}</body>")
-    names = [str(heading.text_content()).strip() for heading in root.iter("h1")]
-    title = names[0][:300] if len(names) == 1 and names[0] else name
-    return Extracted(title, "", tuple(blocks(root, title=title)), (), "", is_noindex=False)
+    return read_page(_decoded(data), kind="markdown", name=name)
 
 
 def _html(data: bytes, name: str) -> Extracted:
     """A page that somebody chose to upload is content, whatever it says about indexing."""
-    found = extract(_decoded(data).encode("utf-8"), url="", charset="utf-8")
+    found = read_page(_decoded(data), charset="utf-8")
     return replace(found, title=found.title or name)
 
 
-def _decoded(data: bytes) -> str:
+def _decoded(data: bytes) -> bytes:
+    """The file in UTF-8."""
     text = decode(data)
     if len(text) > MAX_CHARACTERS:
         raise ExtractFailed("file_long", "This file has more text than a document may. Split it.")
-    return text
+    return text.encode("utf-8", "replace")
 
 
 _READERS: dict[Type, Callable[[bytes, str], Extracted]] = {

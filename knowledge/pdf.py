@@ -16,6 +16,8 @@ from knowledge.sentences import is_complete
 
 _WALL_SECONDS = 45  # less than a run's lease, which nobody renews meanwhile
 _ROOT = Path(__file__).resolve().parent.parent
+# Nothing of ours: no address of a database, no key.
+ENVIRONMENT = {"PATH": os.environ.get("PATH", ""), "PYTHONIOENCODING": "utf-8", "PYTHONHASHSEED": "0"}
 _SENTENCES = {
     "pdf_locked": "This PDF is protected by a password.",
     "pdf_too_big": "This PDF needs more memory than a document may.",
@@ -49,33 +51,43 @@ def page_blocks(text: str, number: int) -> list[Block]:
     with prose after it, is a heading."""
     lines = [re.sub(r"\s+", " ", line).strip() for line in text.replace("\0", " ").splitlines()]
     blocks: list[Block] = []
-    heading, joined = "", ""
+    heading, pieces = "", list[str]()
     anchor = f"page={number}"
 
     def close() -> None:
-        nonlocal joined
-        if joined:
-            blocks.append(Block((heading,) if heading else (), anchor, joined))
-        joined = ""
+        if pieces:
+            blocks.append(Block((heading,) if heading else (), anchor, "".join(pieces)))
+        pieces.clear()
 
-    for index, line in enumerate(lines):
-        following = next((later for later in lines[index + 1 :] if later), "")
+    for line, following in zip(lines, _followings(lines), strict=True):
         if not line:
             close()
-        elif not joined and _is_heading(line, following):
+        elif not pieces and _is_heading(line, following):
             heading = line
         else:
-            joined = _join(joined, line)
+            _join(pieces, line)
             if is_complete(line) and (len(line) < 60 or not following[:1].islower()):
                 close()
     close()
     return blocks
 
 
-def _join(before: str, line: str) -> str:
-    if before.endswith("-") and line[:1].islower():
-        return before[:-1] + line
-    return f"{before} {line}" if before else line
+def _followings(lines: list[str]) -> list[str]:
+    """For each line the next one that is not empty, or ''."""
+    found, following = list[str](), ""
+    for line in reversed(lines):
+        found.append(following)
+        following = line or following
+    return found[::-1]
+
+
+def _join(pieces: list[str], line: str) -> None:
+    """Go on with a line; a word that was divided at the end of the last one is whole again."""
+    if pieces and pieces[-1].endswith("-") and line[:1].islower():
+        pieces[-1] = pieces[-1][:-1]
+        pieces.append(line)
+    else:
+        pieces.append(f" {line}" if pieces else line)
 
 
 def _is_heading(line: str, following: str) -> bool:
@@ -86,7 +98,6 @@ def _is_heading(line: str, following: str) -> bool:
 
 def _ask_child(data: bytes, *options: str) -> dict[str, object]:
     command = [sys.executable, "-m", "knowledge.pdf_child", *options]
-    environment = {"PATH": os.environ.get("PATH", ""), "PYTHONIOENCODING": "utf-8", "PYTHONHASHSEED": "0"}
     try:
         done = subprocess.run(  # noqa: S603  our own interpreter and module, no shell
             command,
@@ -94,7 +105,7 @@ def _ask_child(data: bytes, *options: str) -> dict[str, object]:
             capture_output=True,
             timeout=_WALL_SECONDS,
             cwd=_ROOT,
-            env=environment,
+            env=ENVIRONMENT,
             check=False,
         )
         answer = json.loads(done.stdout) if done.returncode == 0 else {"error": "pdf_too_big"}

@@ -9,24 +9,17 @@ from __future__ import annotations
 import io
 import json
 import logging
-import resource
 import sys
 
 from pypdf import PdfReader
 from pypdf.errors import PyPdfError
 
+from knowledge.confine import confine, grant_cpu
+
 MEMORY_BYTES = 300 * 1024 * 1024
 CPU_SECONDS = 30
 MAX_PAGES = 500
 MAX_CHARACTERS = 2_000_000
-
-
-def limit() -> None:
-    """Bound what this process may take from the machine."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024 * 1024, 64 * 1024 * 1024))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def read(data: bytes) -> dict[str, object]:
@@ -73,7 +66,8 @@ def answer_to(data: bytes, *, only_count: bool) -> dict[str, object]:
 
 
 def main() -> None:
-    limit()
+    confine(memory_bytes=MEMORY_BYTES)
+    grant_cpu(CPU_SECONDS)
     logging.disable(logging.CRITICAL)
     answer = answer_to(sys.stdin.buffer.read(), only_count="--count" in sys.argv[1:])
     json.dump(answer, sys.stdout)

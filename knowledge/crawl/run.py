@@ -14,15 +14,15 @@ from knowledge.blocks import Block
 from knowledge.crawl.frontier import Frontier, Scope, normalise
 from knowledge.crawl.robots import Robots, read_robots, read_sitemap
 from knowledge.errors import ExtractFailed, FetchFailed, FetchRefused
-from knowledge.extract import Extracted, extract
+from knowledge.extract import Extracted
 from knowledge.fetch import Fetcher, Page
+from knowledge.pages import read_page
 from knowledge.pdf import extract_pdf
 from knowledge.targets import parse
 
 DELAY_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 30.0
-_MAX_LINKS = 2000
 _HTML = frozenset({"text/html", "application/xhtml+xml", ""})
 _NOT_FOUND = re.compile(r"^\W*(404\b|page not found|not found|error 404)", re.IGNORECASE)
 
@@ -194,7 +194,7 @@ class Crawl:
             return PageRead(url, "failed", error.sentence)
         if found is None:
             return PageRead(url, "skipped", f"This is not a page ({page.content_type[:60]}).")
-        links = tuple(dict.fromkeys(filter(None, (normalise(link) for link in found.links[:_MAX_LINKS]))))
+        links = tuple(dict.fromkeys(filter(None, (normalise(link) for link in found.links))))
         read = PageRead(url, "skipped", "", found.title, found.language, links=links)
         canonical = normalise(found.canonical) if found.canonical else ""
         if found.is_noindex:
@@ -235,7 +235,7 @@ def _extracted(url: str, page: Page) -> Extracted | None:
     if page.body[:5] == b"%PDF-" or page.content_type == "application/pdf":
         return extract_pdf(page.body, name=unquote(urlsplit(url).path.rpartition("/")[2]) or url)
     if page.content_type in _HTML:
-        return extract(page.body, url=page.final_url, charset=page.charset)
+        return read_page(page.body, url=page.final_url, charset=page.charset)
     return None
 
 
