@@ -150,10 +150,10 @@ def test_the_whole_transcript_is_there_and_the_card_says_who_where_why_and_what_
     log, card, row = (client.get(path).content.decode() for path in (place, f"{place}card/", "/live/queue/"))
     for said in (f"How do I repair {mark}?", f"Our pages say {mark}.", f"Let me talk to a human about {mark}"):
         assert said in log
+    who = shown(card, "//dl[@class='kv']")
+    assert who.startswith(f"NameVera {mark} E-mailvera@{mark}.example ")
     for told in (
-        f"Vera {mark}",
-        f"vera@{mark}.example",
-        f'href="https://shop.example/{mark}"',
+        f'href="https://shop.example/{mark}" dir="ltr" title="Lamp {mark}"',
         f"<b>Asked for a person.</b> <span dir=\"auto\">Asked for a person about {mark}</span>",
         f"Page {mark} › Part {mark}",
         f"“Passage {mark}”",
