@@ -59,9 +59,15 @@ export class Composer {
 
   /** @param {string} text */
   write(text) {
+    this.show(text);
+    this.keep(text);
+  }
+
+  /** What another tab keeps. @param {string} text */
+  show(text) {
+    if (text === this.field.value) return;
     this.field.value = text;
     this.changed(false);
-    this.keep(text);
   }
 
   /** @param {boolean} byHand */

@@ -139,8 +139,10 @@ export class Connection {
       this.onStatus({ state: "refused", code: code === NOT_SIGNED_IN ? "not_signed_in" : "not_allowed" });
       return;
     }
+    const polled = this.polls;
     if (!had && navigator.onLine) this.chooseWay();
-    const wait = had && code === RESTART ? this.restarting() : this.backOff();
+    const isOtherWay = this.polls && !polled; // the two ways are one try, with one pause
+    const wait = had && code === RESTART ? this.restarting() : isOtherWay ? Math.random() * FIRST_WAIT_MS : this.backOff();
     this.timer = window.setTimeout(() => this.start(), wait);
     this.onStatus({ state: "waiting", until: Date.now() + wait });
   }

@@ -22,6 +22,7 @@ speak(setup.words, setup.language);
 const business = setup.project.name;
 const MOST_ENTRIES = 200; // the server's portion: after a full one there may be more
 const PREVIEW_CHARACTERS = 140;
+const OWN_DEEDS = new Set(["rated", "contact_left"]);
 
 /** @type {{ token: string, page: any, open: boolean, away: boolean, full: boolean, language: string }} */
 const self = { token: "", page: null, open: true, away: false, full: false, language: "" };
@@ -116,6 +117,7 @@ function entry(frame) {
   if (frame.kind !== "event" && frame.sender === "visitor") retireChips();
   if (frame.kind === "text" && frame.sender === "visitor" && settled) tail.expect(frame.text);
   if (frame.seq > state.seen.visitor && isSpoken(frame)) spoken(frame);
+  if (OWN_DEEDS.has(frame.event) && settled) toEnd(); // the answer to what the visitor just did is not left out of sight
   if (frame.event === "erased" || frame.event === "edited") forget(frame.target);
 }
 
@@ -242,7 +244,7 @@ const toEnd = () => { body.scrollTop = body.scrollHeight; below.hidden = true; s
 function keepEnd(change) {
   const stay = stuck, before = log.last;
   change();
-  if (stay) toEnd();
+  if (stay || stuck) toEnd();
   else if (log.last > before) below.hidden = false;
 }
 
@@ -263,7 +265,7 @@ function told(note) {
     case "page": self.page = { url: note.url, title: note.title }; sendPage(); return;
     case "full": fill(note.full); return;
     case "adopt": outbox.restore(note.items); outbox.flush(); return;
-    case "draft": if (note.text !== composer.field.value) composer.write(note.text); return;
+    case "draft": composer.show(note.text); return;
   }
 }
 
@@ -304,6 +306,12 @@ function fill(full) {
   document.documentElement.classList.toggle("is-full", full);
 }
 
+/** Closed from now on, not once the page has said so: what comes in between was not seen. */
+function close() {
+  self.open = false;
+  host.tell("close");
+}
+
 /** On a phone nothing behind the frame can be seen, so the focus does not go there. @param {KeyboardEvent} event */
 function keepFocus(event) {
   const stops = [...document.querySelectorAll("a[href], button, input, textarea, [tabindex='0']")].filter((node) => node instanceof HTMLElement && node.offsetParent && !node.matches(":disabled"));
@@ -315,10 +323,10 @@ function keepFocus(event) {
 human.addEventListener("click", askHuman);
 below.addEventListener("click", toEnd);
 find("[data-try]").addEventListener("click", () => connection.tryNow());
-find("[data-close]").addEventListener("click", () => host.tell("close"));
+find("[data-close]").addEventListener("click", close);
 body.addEventListener("scroll", () => { stuck = isAtEnd(); if (stuck) below.hidden = true; }, { passive: true });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.isComposing) host.tell("close");
+  if (event.key === "Escape" && !event.isComposing) close();
   else if (event.key === "Tab" && self.full) keepFocus(event);
 });
 const steady = new ResizeObserver(() => { if (stuck) toEnd(); });

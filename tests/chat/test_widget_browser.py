@@ -346,6 +346,25 @@ def test_a_person_joins_is_seen_typing_solves_and_is_rated(script: Script, page:
     expect(frame.get_by_role("button", name="Talk to a human")).to_be_visible()
 
 
+def test_the_thanks_for_a_rating_come_into_view(script: Script, page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 420})
+    frame = open_chat(page)
+    at_rest(frame)
+    script.joined()
+    for n in range(6):
+        script.entry("agent", f"line {n}\n\nand more\n\nand more")
+    script.become("none")
+    script.event("resolved", name="Ana Ruiz", outcome="people", ask_rating=True)
+    script.tell_state()
+    frame.get_by_label("4 of 5").check(force=True)
+    frame.locator("[data-body]").evaluate("node => { node.scrollTop = 0; }")  # reading again what was said
+    page.wait_for_timeout(100)
+    frame.locator(".w-more button").dispatch_event("click")
+    until(page, lambda: script.said("rating.submit"))
+    script.event("rated", sender="visitor", score=4, comment="")
+    expect(frame.get_by_text("You gave 4 of 5")).to_be_in_viewport(ratio=0.9)
+
+
 def test_edits_and_erasures_change_what_was_said(script: Script, page: Page) -> None:
     frame = open_chat(page)
     at_rest(frame)
@@ -363,6 +382,7 @@ def test_closed_it_counts_what_is_new_and_tells_the_team_only_what_was_seen(scri
     frame = open_chat(page)
     at_rest(frame)
     script.joined()
+    until(page, lambda: script.said("seen.set"))
     frame.locator("[data-field]").press("Escape")
     launcher = page.locator("[data-builtabot] .launcher")
     expect(launcher).to_be_focused()
