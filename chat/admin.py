@@ -19,6 +19,7 @@ MOST = 500  # entries of one transcript; the newest
 class ConversationAdmin(WorkspaceAdmin):
     """A conversation as the team sees it, notes and all."""
 
+    project_path = "project"
     list_display = ("visitor", "project", "speaks", "entries", "updated_at", "test_mark")
     list_filter = ("project", "owner", "is_test")
     list_select_related = ("visitor", "project")

@@ -24,6 +24,7 @@ SHOWN_QUESTIONS = 20
 class KnowledgeGapAdmin(WorkspaceAdmin):
     """A question that the content did not answer."""
 
+    project_path = "project"
     list_display = ("question", "project", "times_asked", "last_asked_at", "shown_state")
     list_filter = ("state", "project", "language")
     list_select_related = ("project",)

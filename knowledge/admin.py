@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.contrib.admin import RelatedOnlyFieldListFilter
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
@@ -27,7 +28,7 @@ from tenants.access import TenantRequest
 from tenants.errors import ProductError
 from tenants.workspace.actions import record
 from tenants.workspace.admin_site import WorkspaceAdmin, acting_seat, workspace_site
-from tenants.workspace.models import Project
+from tenants.workspace.policies import projects_of
 
 STATE_COLOURS = {"Waiting": "warning", "Running": "info", "Done": "success", "Failed": "danger", "Cancelled": "warning"}
 SHOWN_FAILURES = 8
@@ -39,6 +40,7 @@ class SourceAdmin(WorkspaceAdmin):
 
     form = SourceForm
     refusals: ClassVar[tuple[type[Exception], ...]] = (ProductError, KnowledgeError)
+    project_path = "project"
     adds = changes = deletes = True
     list_display = ("title", "kind", "project", "shown_state", "pages")
     list_display_links = ("title",)
@@ -78,9 +80,9 @@ class SourceAdmin(WorkspaceAdmin):
         kwargs["fields"] = [name for name in self.get_fields(request, obj) if name not in ("file", "uploads")]
         return super().get_form(request, obj, change, **kwargs)
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+    def get_changeform_initial_data(self, request: TenantRequest) -> dict[str, Any]:
         """What the address names (a knowledge gap's link does); the project, where there is but one."""
-        projects = list(Project.objects.values_list("pk", flat=True)[:2])
+        projects = list(projects_of(acting_seat(request)).values_list("pk", flat=True)[:2])
         only = {"project": projects[0]} if len(projects) == 1 else {}
         return {**only, **super().get_changeform_initial_data(request)}
 
@@ -245,8 +247,9 @@ def reading(source: Source) -> dict[str, Any]:
 class DocumentAdmin(WorkspaceAdmin):
     """A page as it was read: what the AI can quote from it."""
 
+    project_path = "project"
     list_display = ("title_or_address", "source", "shown_state", "words", "language", "answers", "error")
-    list_filter = ("state", "is_live", "source", "language")
+    list_filter = ("state", "is_live", ("source", RelatedOnlyFieldListFilter), "language")
     list_select_related = ("source",)
     search_fields = ("title", "url")
     ordering = ("-is_live", "title")

@@ -63,6 +63,7 @@ class ProjectWithHoursAdmin(ProjectAdmin):
 class LeadAdmin(WorkspaceAdmin):
     """Somebody to write to. The transcript is the conversation's."""
 
+    project_path = "conversation__project"
     list_display = ("name_or_email", "email", "question", "shown_state", "created_at")
     list_filter = ("state",)
     search_fields = ("name", "email", "question")

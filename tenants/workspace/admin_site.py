@@ -21,7 +21,7 @@ from tenants.admin_policy import FilteredByListed, GuardedSite
 from tenants.errors import ProductError
 from tenants.workspace import policies
 from tenants.workspace.actions import record
-from tenants.workspace.models import AuditEntry, Seat
+from tenants.workspace.models import AuditEntry, Project, Seat
 
 
 class WorkspaceSite(GuardedSite):
@@ -85,7 +85,19 @@ class WorkspaceAdmin(RoleRights, FilteredByListed, ModelAdmin):
 
     actions = None
     refusals: ClassVar[tuple[type[Exception], ...]] = (ProductError,)  # each with a `sentence` for people
+    project_path: ClassVar[str] = ""  # from a row to its chatbot: only the chatbot's own people see the row
     list_per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        if not self.project_path:
+            return rows
+        return rows.filter(**{f"{self.project_path}__in": _projects_of(request)})
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.related_model is Project:
+            kwargs["queryset"] = _projects_of(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def changeform_view(
         self,
@@ -140,6 +152,10 @@ class WorkspaceAdmin(RoleRights, FilteredByListed, ModelAdmin):
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/history.html", context)
+
+
+def _projects_of(request: Any) -> QuerySet[Project]:
+    return policies.projects_of(acting_seat(request))
 
 
 def acting_seat(request: TenantRequest) -> Seat:
