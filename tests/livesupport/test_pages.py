@@ -205,7 +205,7 @@ def test_a_claim_says_who_from_where_and_when(tenants: Tenants, via: str, where:
     claimed = shown(card, "//*[contains(@class, 'hc-claimed')]")
     assert re.fullmatch(rf"Claimed by {cast.agent.name} {where} after 0:2\d\.", claimed)
     row = shown(client.get("/live/queue/?tab=team").content.decode(), "//*[contains(@class, 'q-look')]")
-    assert row.endswith(f"{cast.agent.name}, in Slack" if via == "slack" else cast.agent.name)
+    assert row.endswith(f"{cast.agent.name} in Slack" if via == "slack" else cast.agent.name)
 
 
 # -- what is listed, in which order ----------------------------------------------------------------------------------
