@@ -20,7 +20,7 @@ from tenants.models import Heartbeat
 from tenants.schema import PUBLIC, run_in
 
 FRESH_SECONDS = 30
-QUEUES = {"chat": "chat worker", "index": "index worker"}
+QUEUES = {"chat": "chat worker", "index": "index worker", "outside": "outside worker"}
 DEMO_PROJECT = "shop"
 
 

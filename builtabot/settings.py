@@ -262,10 +262,24 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "chat"
-CELERY_TASK_ROUTES = {"knowledge.*": {"queue": "index"}}  # chat and indexing share neither queue nor worker
+CELERY_TASK_ROUTES = {  # chat and indexing share neither queue nor worker
+    "knowledge.*": {"queue": "index"},
+    # What waits for others, or plays with them, keeps no visitor waiting: it has workers of its own.
+    "workspace.*_outbox": {"queue": "outside"},
+    "tenants.handle_external": {"queue": "outside"},
+    "livesupport.rehearse": {"queue": "outside"},
+    "insights.check_gaps": {"queue": "outside"},
+    # Short looks at what is due, served by the workers of both: neither's work can hold them up.
+    "tenants.sweep_due": {"queue": "watch"},
+    "tenants.settle_due": {"queue": "watch"},
+    "chat.sweep_turns": {"queue": "watch"},
+    "chat.end_idle_episodes": {"queue": "watch"},
+    "livesupport.watch_*": {"queue": "watch"},
+    "workspace.watch_plan": {"queue": "watch"},
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "tenants.sweep_due", "schedule": 3.0, "options": {"queue": "chat", "expires": 10}},
+    "sweep": {"task": "tenants.sweep_due", "schedule": 3.0, "options": {"expires": 10}},
     **{
         f"beat-{queue}": {
             "task": "tenants.beat",
@@ -273,7 +287,7 @@ CELERY_BEAT_SCHEDULE = {
             "args": [queue],
             "options": {"queue": queue, "expires": 10},
         }
-        for queue in ("chat", "index")
+        for queue in ("chat", "index", "outside")
     },
 }
 

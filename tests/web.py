@@ -61,9 +61,9 @@ def _await_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextmanager
 def working(folder: Path, port: int) -> Iterator[None]:
-    """A worker of the chat queue, as the supervisor starts it, for a server at `port`; its log is in `folder`."""
-    command = [sys.executable, "-m", "celery", "-A", "builtabot", "worker", "-P", "threads", "-c", "4", "-Q", "chat",
-               "--without-gossip", "--without-mingle", "-l", "INFO"]  # fmt: skip
+    """A worker for everything but indexing, for a server at `port`; its log is in `folder`."""
+    command = [sys.executable, "-m", "celery", "-A", "builtabot", "worker", "-P", "threads", "-c", "4", "-Q",
+               "chat,watch,outside", "--without-gossip", "--without-mingle", "-l", "INFO"]  # fmt: skip
     environment = {**os.environ, "PORT": str(port), "DJANGO_SETTINGS_MODULE": "builtabot.settings"}
     with (folder / "worker.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

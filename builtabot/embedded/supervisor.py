@@ -24,6 +24,8 @@ STALL_LIMIT_SECONDS = 240.0
 # For sockets to be sent away, and turns to be given back. Nothing is lost if it is too short: work is rows under a lease.
 APP_STOP_SECONDS = 6.0
 FRAME_BYTES = 64 * 1024
+# Each worker's queues, and how many tasks it runs at once. What is slow never shares a worker with answers.
+WORKERS = {"chat": ("chat,watch", 4), "outside": ("outside,watch", 4), "index": ("index", 1)}
 METRICS = "metrics"
 # Settings that come from run.json here; in the environment they would win over it.
 OWN_SETTINGS = (
@@ -139,8 +141,10 @@ class Supervisor:
         worker = [*celery, "worker", "-P", "threads", "-l", "INFO", "--without-gossip", "--without-mingle"]
         commands = [
             ("web", [*web, *limits, *timeouts, "builtabot.asgi:application"]),
-            ("chat", [*worker, "-Q", "chat", "-c", "4", "-n", "chat@%h"]),
-            ("index", [*worker, "-Q", "index", "-c", "1", "-n", "index@%h"]),
+            *(
+                (name, [*worker, "-Q", queues, "-c", str(threads), "-n", f"{name}@%h"])
+                for name, (queues, threads) in WORKERS.items()
+            ),
             ("beat", [*celery, "beat", "-l", "INFO", "-s", str(self._folder / "beat-schedule")]),
         ]
         if self._demo:
@@ -204,7 +208,7 @@ class Supervisor:
     def _log_for(self, missing: Sequence[str]) -> Path:
         words = " ".join(missing).lower()
         indexing = any(word in words for word in ("index", "crawl", "help", "content"))
-        name = "index" if indexing else "chat" if "chat" in words else "web"
+        name = "index" if indexing else next((name for name in WORKERS if name in words), "web")
         return self._folder / "logs" / f"{name}.log"
 
     def _greet(self, run: runfile.RunFile) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from builtabot.embedded.processes import Register, Spawning, birth_mark, spawn, tail
 from builtabot.embedded.runfile import ROOT, FolderLock
+from builtabot.embedded.supervisor import WORKERS
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -93,3 +94,33 @@ def test_the_log_of_the_run_before_is_kept_once(folder: Path) -> None:
         child.process.wait()
     assert tail(folder / "echo.log") == "third"
     assert tail(folder / "echo.log.old") == "second"
+
+
+def test_every_task_has_a_worker_and_answers_share_theirs_with_nothing_slow() -> None:
+    from builtabot.celery import app
+    from builtabot.health import QUEUES
+
+    app.loader.import_default_modules()
+    ours = [name for name in app.tasks if not name.startswith("celery.")]
+    assert len(ours) > 10
+    routed: dict[str, set[str]] = {}
+    for name in ours:
+        routed.setdefault(app.amqp.router.route({}, name)["queue"].name, set()).add(name)
+    served = {name: set(queues.split(",")) for name, (queues, _) in WORKERS.items()}
+    assert set(routed) == set.union(*served.values())
+    assert set(QUEUES) == set(served)  # each gives signs of life of its own
+    assert routed["chat"] <= {"chat.run_turn", "chat.note_moods", "tenants.beat"}
+    slow = {"workspace.deliver_outbox", "tenants.handle_external", "livesupport.rehearse", "insights.check_gaps"}
+    assert slow <= routed["outside"]
+    assert served["chat"] & served["outside"] == {"watch"}
+    assert {"tenants.sweep_due", "tenants.settle_due", "livesupport.watch_waiting"} <= routed["watch"]
+
+
+def test_beat_sends_the_sweep_to_its_queue_and_each_worker_a_sign_of_life() -> None:
+    from builtabot.celery import app
+
+    sent = {
+        name: app.amqp.router.route(dict(entry["options"]), entry["task"])["queue"].name
+        for name, entry in app.conf.beat_schedule.items()
+    }
+    assert sent == {"sweep": "watch", **{f"beat-{worker}": worker for worker in WORKERS}}

@@ -240,7 +240,7 @@ class Stack:
         if name == "beat":
             return [*build, "celery", "-A", "builtabot", "beat", "-l", "WARNING", "-s", str(folder / "beat-schedule")]
         worker = ["celery", "-A", "builtabot", "worker", "-P", "threads", "-l", "WARNING", "--without-gossip"]
-        return [*build, *worker, "--without-mingle", "-Q", "chat", "-c", "4", "-n", f"{name}@faults"]
+        return [*build, *worker, "--without-mingle", "-Q", "chat,watch,outside", "-c", "4", "-n", f"{name}@faults"]
 
     async def _ready(self) -> None:
         """Both web servers answer, and a worker has beaten."""

@@ -18,7 +18,7 @@ HOSTS = ("localhost:8000", "team1.localhost:8000", "evil.example", "127.0.0.1:80
 @pytest.fixture
 def workers(db: None) -> None:
     """A fresh sign of life of each queue's workers."""
-    for name in ("chat", "index"):
+    for name in ("chat", "index", "outside"):
         Heartbeat.objects.update_or_create(name=name, defaults={"at": timezone.now()})
 
 
@@ -45,14 +45,14 @@ def test_health_is_answered_on_every_host(db: None, host: str) -> None:
     assert answer["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("name", ["chat", "index"])
+@pytest.mark.parametrize("name", ["chat", "index", "outside"])
 def test_the_demo_misses_a_worker_without_a_fresh_sign_of_life(demo: None, name: str) -> None:
     Heartbeat.objects.filter(name=name).update(at=timezone.now() - timedelta(seconds=29))
     assert missing() == []
     Heartbeat.objects.filter(name=name).update(at=timezone.now() - timedelta(seconds=31))
     assert missing() == [f"{name} worker"]
     Heartbeat.objects.all().delete()
-    assert missing() == ["chat worker", "index worker"]
+    assert missing() == ["chat worker", "index worker", "outside worker"]
 
 
 def test_elsewhere_a_worker_at_a_slow_page_takes_no_web_process_out_of_traffic(workers: None) -> None:
