@@ -30,5 +30,5 @@ def watch_holders() -> None:
 
 @shared_task(base=TenantTask, name="livesupport.rehearse")
 def rehearse(rehearsal_id: int) -> None:
-    """Play one test escalation against the running server; needs a second thread of its queue for the answer."""
+    """Play one test escalation against the running server; through Slack, it needs a second thread of its queue."""
     play_rehearsal(rehearsal_id=rehearsal_id)
