@@ -4,7 +4,7 @@ BOOTSTRAP = $(PYTHON) builtabot/embedded/bootstrap.py
 IN_VENV = .venv/bin/python
 APPS = builtabot tenants knowledge chat livesupport insights
 
-.PHONY: demo test check screenshots
+.PHONY: demo test check screenshots faults faults-mutants
 
 # Each line execs its program, so that a signal to make reaches the program itself and nothing is left.
 demo:
@@ -24,3 +24,13 @@ check:
 screenshots:
 	@exec $(BOOTSTRAP) --dev --browser
 	@exec $(IN_VENV) -m tests.browser.screenshots
+
+# SEED=, RUNS=, VISITORS= and RACES= choose how much; docs/reliability.md says what it proves.
+faults:
+	@exec $(BOOTSTRAP) --dev
+	@exec $(IN_VENV) -m tests.faults
+	@exec $(IN_VENV) -m tests.faults.races
+
+faults-mutants:
+	@exec $(BOOTSTRAP) --dev
+	@exec $(IN_VENV) -m tests.faults.mutate

@@ -13,11 +13,13 @@ AIMED: dict[str, Script] = {
     "id cursor instead of seq": Script(
         103, {"services": ["hold the notes of due work"] * 3}, 10, 15, pace=1.2, takes_from_ai=0.6
     ),
-    "no re-read": Script(104, {"links": ["no layer for a while"]}, 10, least_seconds=20, pace=1.5, takes_from_ai=0.6),
+    "no re-read": Script(104, {"links": ["no layer for a while"]}, 8, least_seconds=20, pace=3.0, takes_from_ai=0.6),
     "no epoch check": Script(105, {"agents": ["claim while the AI speaks"] * 4}, 8, 10, pace=2.0, model_gap=0.5),
     "no dedupe": Script(106, {"programs": [LINE[1]] * 2}, FEW, least_seconds=8, pace=1.5),
     "no lease": Script(107, {}, 4, least_seconds=20, pace=6.0, takes_from_ai=0.0, model_gap=1.5),
     "claim by read-then-write": Script(108, {"agents": ["all agents claim at once"] * 8}, FEW, least_seconds=10),
-    "listener before commit": Script(109, {"links": ["slow commits"]}, 4, 36, pace=8.0, takes_from_ai=0.0),
+    "listener before commit": Script(
+        109, {"links": ["slow commits"]}, 4, 36, pace=9.0, takes_from_ai=0.0, only_asks=True
+    ),
     "outbox without idempotency": Script(110, {"slack": ["Slack lost-answer"] * 2}, FEW, least_seconds=6, pace=1.5),
 }

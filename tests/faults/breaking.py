@@ -200,14 +200,15 @@ def hold_lock(query: str, seconds: float = 2.0) -> Strike:
 
 async def claim_at_once(site: Site) -> int:
     """Every agent of a tenant reaches for the same conversation in the same moment; how many raced."""
-    await asyncio.sleep(0.8)
-    known = [(agent, place) for agent in site.agents for place in {**agent.waiting, **agent.logs}]
-    if not known:
+    await asyncio.sleep(0.5)
+    free = [each for each in site.visitors if (log := each.logs.get(each.conversation)) and log.last]
+    free = [each for each in free if each.logs[each.conversation].speaker != "agent"]
+    if not free:
         return 0
-    place = site.rng.choice(known)[1]
-    host = next(visitor.host for visitor in site.visitors if visitor.conversation == place)
-    racing = [agent for agent in site.agents if agent.host == host]
-    return len([status for status in await asyncio.gather(*(agent.claim(place) for agent in racing)) if status])
+    visitor = site.rng.choice(free)
+    racing = [agent for agent in site.agents if agent.host == visitor.host]
+    found = await asyncio.gather(*(agent.claim(visitor.conversation) for agent in racing))
+    return len([status for status in found if status])
 
 
 async def claim_while_the_ai_speaks(site: Site) -> int:

@@ -42,6 +42,7 @@ class Tally:
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     races = int(os.environ.get("RACES", "500"))
+    began = time.monotonic()
     world = World()
     try:
         asyncio.run(world.start())
@@ -56,7 +57,7 @@ def main() -> int:
         print(f"{name}: {tally.races} races; {told}; {len(tally.complaints)} violations")
         for complaint in tally.complaints[:6]:
             print(f"   {complaint}")
-    sys.stdout.flush()
+    print(f"{time.monotonic() - began:.0f} s", flush=True)
     return 1 if any(tally.complaints for tally in tallies.values()) else 0
 
 

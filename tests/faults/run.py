@@ -36,6 +36,7 @@ class Script:
     keen: float = 0.5
     takes_from_ai: float = 0.06
     model_gap: float = 0.04
+    only_asks: bool = False
     quiet_seconds: float = QUIET_SECONDS
     build: Mapping[str, str] = field(default_factory=dict)
 
@@ -102,6 +103,7 @@ class Run:
             name, own = f"visitor{number}", random.Random(rng.random())
             where = place(self.world.links, WEBS, tenant["host"], "visitors")
             self.visitors.append(Visitor(name, where, self.journal, own, self.script.pace))
+            self.visitors[-1].only_asks = self.script.only_asks
             self.schemas[name] = tenant["schema"]
         for tenant in self.world.tenants:
             for card in tenant["agents"]:

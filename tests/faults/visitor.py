@@ -34,6 +34,7 @@ class Visitor(Party):
         self._place, self.pace = place, pace
         self.link = Link(self, place, rng)
         self.token = self.conversation = ""
+        self.only_asks = False  # one question at a time, and never for a person
         self._said = 0
         self._questions: list[str] = []
 
@@ -72,6 +73,9 @@ class Visitor(Party):
             self.outbox.flush()
 
     def _act(self) -> None:
+        if self.only_asks:
+            self.say(self._next_question())
+            return
         dice = self.rng.random()
         speaker = self.logs[self.conversation].speaker
         if dice < 0.07:
