@@ -108,9 +108,11 @@ def test_a_rating_of_what_a_person_resolved_stays_theirs(cast: Cast) -> None:
     conversation, seat = _called(cast), cast.agent.seat
     actions.claim_conversation(conversation_id=conversation.pk, seat=seat)
     actions.resolve_conversation(conversation_id=conversation.pk, seat=seat)
-    actions.rate_episode(conversation_id=conversation.pk, score=1, client_id=uuid4())
+    assert Message.objects.get(conversation=conversation, event="resolved").data["ask_rating"] is True
+    actions.rate_episode(conversation_id=conversation.pk, score=1, comment=" Slow. ", client_id=uuid4())
     episode = Episode.objects.get(conversation=conversation)
-    assert (episode.rating, episode.outcome, episode.resolved_by) == (1, "people", seat.name)
+    assert (episode.rating, episode.rating_comment) == (1, "Slow.")
+    assert (episode.outcome, episode.resolved_by) == ("people", seat.name)
 
 
 def test_what_an_agent_answered_and_gave_back_was_resolved_by_people(cast: Cast) -> None:

@@ -184,6 +184,9 @@ def test_who_comes_back_brings_their_history(tenants: Tenants) -> None:
     with cast.inside():
         conversation = queue_up(cast)
         actions.resolve(seat=cast.owner.seat, conversation_id=conversation.pk)
+    ended = cast.client(cast.agent).get(f"/live/c/{conversation.pk}/card/").content.decode()
+    assert f"Asked for a person about {cast.thread.marker}" in ended
+    with cast.inside():
         chat.post_as_visitor(conversation_id=conversation.pk, draft=chat.Draft("It broke again, human please"))
     client, mark = cast.client(cast.agent), cast.thread.marker
     place = f"/live/c/{conversation.pk}/"
