@@ -77,25 +77,18 @@ def sweep(*, send: Send, now: datetime | None = None) -> Sweep:
     """
     now = now or timezone.now()
     sent = unknown = 0
-    with transaction.atomic():
-        free = Due.objects.select_for_update(skip_locked=True).filter(at__lte=now)
-        rows = list(free.order_by("at")[:SWEEP_ROWS])
-        Due.objects.filter(pk__in=[row.pk for row in rows]).delete()
-        receipts: dict[tuple[str, str], Due] = {}
-        for row in rows:
-            kind = row.kind.removesuffix(_SENT)
-            receipts[row.schema, kind] = Due(
-                schema=row.schema, kind=kind + _SENT, at=now + timedelta(seconds=RESEND_SECONDS)
-            )
-        Due.objects.bulk_create(
-            [receipts[key] for key in sorted(receipts)],
-            update_conflicts=True,
-            unique_fields=["schema", "kind"],
-            update_fields=["at"],
-        )
-        for schema, kind in receipts:
+    rows, receipts = _take(now)
+    waiting = list(receipts)
+    try:
+        # With no lock held: whoever takes in a visitor's message must not wait for a broker that hangs.
+        while waiting:
+            schema, kind = waiting[0]
             known = send(schema, kind, kind + _SENT)
             sent, unknown = sent + known, unknown + (not known)
+            waiting.pop(0)
+    finally:
+        if waiting:
+            _put_back({key: receipts[key] for key in waiting}, sent_at=now)
     overdue = Due.objects.filter(at__lte=now - timedelta(seconds=OVERDUE_SECONDS)).exclude(
         pk__in=[row.pk for row in rows]
     )
@@ -103,6 +96,34 @@ def sweep(*, send: Send, now: datetime | None = None) -> Sweep:
         kind = row.kind.removesuffix(_SENT)
         sent += send(row.schema, kind, kind + _SENT)
     return Sweep(sent, unknown)
+
+
+def _take(now: datetime) -> tuple[list[Due], dict[tuple[str, str], datetime]]:
+    """Turn what is due into receipts: the rows, and when each kind of a schema was due."""
+    with transaction.atomic():
+        free = Due.objects.select_for_update(skip_locked=True).filter(at__lte=now)
+        rows = list(free.order_by("at")[:SWEEP_ROWS])
+        Due.objects.filter(pk__in=[row.pk for row in rows]).delete()
+        due_at: dict[tuple[str, str], datetime] = {}
+        for row in rows:
+            due_at.setdefault((row.schema, row.kind.removesuffix(_SENT)), row.at)
+        again_at = now + timedelta(seconds=RESEND_SECONDS)
+        Due.objects.bulk_create(
+            [Due(schema=schema, kind=kind + _SENT, at=again_at) for schema, kind in sorted(due_at)],
+            update_conflicts=True,
+            unique_fields=["schema", "kind"],
+            update_fields=["at"],
+        )
+    return rows, due_at
+
+
+def _put_back(unsent: Mapping[tuple[str, str], datetime], *, sent_at: datetime) -> None:
+    """The notes of tasks that could not be sent, as they were; their receipts go."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        for (schema, kind), at in sorted(unsent.items()):
+            again_at = sent_at + timedelta(seconds=RESEND_SECONDS)
+            Due.objects.filter(schema=schema, kind=kind + _SENT, at=again_at).delete()
+            cursor.execute(_UPSERT, [schema, kind, at])
 
 
 def settle(*, schema: str, receipt_kind: str) -> None:

@@ -123,30 +123,33 @@ def test_the_sweep_looks_too_and_keeps_the_schema_due_only_while_something_is_op
     assert states(conversation) == ["failed"]
 
 
-def test_a_locked_conversation_does_not_hold_up_the_look(fresh_tenant: Cast) -> None:
-    def prepare() -> tuple[Conversation, Turn]:
-        conversation = opened(fresh_tenant)
-        return conversation, say(conversation, "Where is my parcel?")
+def test_a_locked_conversation_does_not_hold_up_the_look_nor_the_turns_behind_it(fresh_tenant: Cast) -> None:
+    def prepare() -> tuple[Conversation, Conversation, Turn]:
+        locked, free = opened(fresh_tenant), opened(fresh_tenant)
+        first = say(locked, "Where is my parcel?")
+        say(free, "And mine?")
+        Turn.objects.update(overdue_at=first.overdue_at)
+        return locked, free, first
 
-    conversation, turn = fresh_tenant.run(prepare)
+    locked, free, first = fresh_tenant.run(prepare)
+
+    def look() -> datetime | None:
+        try:
+            found: datetime | None = fresh_tenant.run(actions.overdue_turns, now=first.overdue_at)
+            return found
+        finally:
+            connections.close_all()
 
     def look_while_locked() -> datetime | None:
-        def look() -> datetime | None:
-            try:
-                found: datetime | None = fresh_tenant.run(actions.overdue_turns, now=turn.overdue_at)
-                return found
-            finally:
-                connections.close_all()
-
         with transaction.atomic():
-            lock(conversation.pk)
+            lock(locked.pk)
             with ThreadPoolExecutor(1) as pool:
                 return pool.submit(look).result(10)
 
-    assert fresh_tenant.run(look_while_locked) == turn.overdue_at
-    assert fresh_tenant.run(states, conversation) == ["queued"]
-    assert fresh_tenant.run(actions.overdue_turns, now=turn.overdue_at) is None
-    assert fresh_tenant.run(states, conversation) == ["failed"]
+    assert fresh_tenant.run(look_while_locked) == first.overdue_at
+    assert (fresh_tenant.run(states, locked), fresh_tenant.run(states, free)) == (["queued"], ["failed"])
+    assert fresh_tenant.run(actions.overdue_turns, now=first.overdue_at) is None
+    assert fresh_tenant.run(states, locked) == ["failed"]
 
 
 def test_the_patience_with_a_model_leaves_time_for_what_stands_in_for_it(conversation: Conversation) -> None:

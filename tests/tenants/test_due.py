@@ -6,7 +6,7 @@ from threading import Barrier, Event
 
 import pytest
 from celery import current_app
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from tenants import actions, due, tasks
@@ -110,6 +110,38 @@ def test_a_broker_that_is_down_takes_no_note_with_it(tenants: Tenants) -> None:
     with pytest.raises(ConnectionError):
         due.sweep(send=down, now=now)
     assert notes(tenants.a.schema) == {"turn": now}
+
+
+def test_a_broker_that_hangs_keeps_no_visitor_waiting(fresh_tenant: Cast) -> None:
+    """A message notes that work is due while the sweep is stuck with the same note."""
+    schema, now = fresh_tenant.schema, timezone.now()
+    run_in(schema, due.note, "turn", now - timedelta(seconds=1))
+    sending, released = Event(), Event()
+
+    def stuck(to: str, kind: str, receipt_kind: str) -> bool:
+        sending.set()
+        assert released.wait(10)
+        return True
+
+    def sweep() -> None:
+        try:
+            due.sweep(send=stuck, now=now)
+        finally:
+            connections.close_all()
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(sweep)
+            assert sending.wait(10)
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
+                run_in(schema, due.note, "turn", now)
+            released.set()
+            done.result(10)
+        assert set(notes(schema)) == {"turn", "turn~sent"}
+    finally:
+        released.set()
+        Due.objects.filter(schema=schema).delete()
 
 
 def test_work_of_an_unknown_kind_is_kept_and_does_not_stop_the_rest(
