@@ -61,6 +61,10 @@ def _report(result: Result) -> None:
     quiet = "never" if result.quiet_seconds is None else f"{result.quiet_seconds:.1f} s after healing"
     print(f"   quiet {quiet}; {len(result.recoveries)} messages recovered, p95 {_p95(result.recoveries):.1f} s")
     print("   hits: " + ", ".join(f"{name} {n}" for name, n in sorted(result.hits.items())))
+    if result.fell:
+        print(
+            "   ended by themselves, and were started again: " + ", ".join(f"{k} {n}" for k, n in result.fell.items())
+        )
     for name in result.unhit:
         print(f"   NO HIT: {name}")
     for name, complaints in result.complaints.items():

@@ -46,14 +46,12 @@ class Kind:
     lane: str
 
 
-async def relaunch(site: Site, name: str) -> None:
-    """What a supervisor does with a program that died."""
-    await asyncio.sleep(0.4)
-    site.stack.children[name].process.wait()
-    site.stack.launch(name)
-    if name in WEBS:
-        while not await asyncio.to_thread(site.stack.answers, name):
-            await asyncio.sleep(0.1)
+async def born_again(site: Site, name: str, births: int) -> None:
+    """Wait until the supervisor has started a program that died, and a web server answers."""
+    while site.stack.births[name] == births:
+        await asyncio.sleep(0.05)
+    while name in WEBS and not await asyncio.to_thread(site.stack.answers, name):
+        await asyncio.sleep(0.1)
 
 
 def kill(names: tuple[str, ...]) -> Strike:
@@ -61,8 +59,10 @@ def kill(names: tuple[str, ...]) -> Strike:
 
     async def strike(site: Site) -> int:
         name = site.rng.choice(names)
+        births = site.stack.births[name]
+        site.stack.doomed.add(name)
         site.stack.children[name].process.kill()
-        await relaunch(site, name)
+        await born_again(site, name, births)
         return 1
 
     return strike
@@ -73,6 +73,8 @@ def ask_to_end(names: tuple[str, ...]) -> Strike:
 
     async def strike(site: Site) -> int:
         name = site.rng.choice(names)
+        births = site.stack.births[name]
+        site.stack.doomed.add(name)
         child = site.stack.children[name]
         child.ask_to_stop()
         deadline = time.monotonic() + ORDER_SECONDS
@@ -80,7 +82,7 @@ def ask_to_end(names: tuple[str, ...]) -> Strike:
             await asyncio.sleep(0.05)
         ended = not child.alive
         child.process.kill()
-        await relaunch(site, name)
+        await born_again(site, name, births)
         return int(ended)
 
     return strike
@@ -91,18 +93,22 @@ def kill_at(point: str, names: tuple[str, ...]) -> Strike:
 
     async def strike(site: Site) -> int:
         orders = {name: site.stack.orders / f"{name}.{point}" for name in names}
+        births = dict(site.stack.births)
+        site.stack.doomed.update(names)
         for order in orders.values():
+            order.with_suffix(order.suffix + ".done").unlink(missing_ok=True)
             order.touch()
         deadline = time.monotonic() + ORDER_SECONDS
         while all(order.exists() for order in orders.values()) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        for order in orders.values():
+        obeyed = [name for name, order in orders.items() if order.with_suffix(order.suffix + ".done").exists()]
+        for name, order in orders.items():
             order.unlink(missing_ok=True)
-        await asyncio.sleep(0.2)
-        dead = [name for name in names if not site.stack.children[name].alive]
-        for name in dead:
-            await relaunch(site, name)
-        return len(dead)
+            if name not in obeyed:
+                site.stack.doomed.discard(name)
+        for name in obeyed:
+            await born_again(site, name, births[name])
+        return len(obeyed)
 
     return strike
 

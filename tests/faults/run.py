@@ -52,6 +52,7 @@ class Result:
     recoveries: list[float]
     seconds: float
     quiet_seconds: float | None
+    fell: Counter[str]
 
     @property
     def unhit(self) -> list[str]:
@@ -94,7 +95,9 @@ class Run:
             self.journal.close()
         took = time.monotonic() - began
         complaints = judge(facts)
-        return Result(self.script, complaints, self.hits, counts(facts), recoveries(facts), took, quiet)
+        return Result(
+            self.script, complaints, self.hits, counts(facts), recoveries(facts), took, quiet, self.stack.fell
+        )
 
     def _cast(self) -> None:
         rng = random.Random(f"cast/{self.script.seed}")
@@ -136,6 +139,7 @@ class Run:
         """Everything at once, until it is quiet; how long that took after healing, None if it never was."""
         parties = (*self.agents, *self.visitors)
         helpers = [asyncio.create_task(party.keep_flushing()) for party in parties]
+        helpers.append(asyncio.create_task(self.stack.nurse()))
         acting = [asyncio.create_task(self._until_told(party)) for party in parties]
         least = time.monotonic() + self.script.least_seconds
         await asyncio.sleep(CALM_BEFORE)

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,9 @@ class Stack:
         self.children: dict[str, Child] = {}
         self.fakes = Remote(world.folder / "fakes.sock")
         self.orders = world.folder / "orders"
+        self.births: Counter[str] = Counter()
+        self.doomed: set[str] = set()  # whose end was arranged
+        self.fell: Counter[str] = Counter()  # who ended without being told to
 
     async def start(self) -> None:
         await self.world.proxy.call("reset")
@@ -226,7 +230,19 @@ class Stack:
         }
         child = self.world.spawn(name, [sys.executable, "-m", *self._command(name)], environment)
         self.children[name] = self.world.children[name] = child
+        self.births[name] += 1
         return child
+
+    async def nurse(self) -> None:
+        """What a supervisor does: a program that has ended, for whatever reason, is started again."""
+        while True:
+            await asyncio.sleep(0.1)
+            for name in [name for name, child in self.children.items() if not child.alive]:
+                if name not in self.doomed:
+                    self.fell[name] += 1
+                self.doomed.discard(name)
+                await asyncio.sleep(0.3)
+                self.launch(name)
 
     def _command(self, name: str) -> list[str]:
         ports, folder = self.world.ports, self.world.folder
