@@ -156,7 +156,7 @@ def test_with_the_variables_that_the_readme_names_people_can_sign_in_behind_a_pr
 
 
 def test_the_readmes_web_process_refuses_frames_as_large_as_the_demos_does() -> None:
-    (line,) = re.findall(r"^    .*-m daphne .*$", told_for_many_machines(), re.MULTILINE)
+    (line,) = re.findall(r"^    .*-m builtabot\.web .*$", told_for_many_machines(), re.MULTILINE)
     for part in ("message", "frame"):
         assert f"--websocket-max-{part}-size={FRAME_BYTES}" in line
 
