@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from celery.signals import task_postrun, task_prerun
 from django.http import HttpRequest, HttpResponse
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, bound_contextvars, unbind_contextvars
 from structlog.typing import EventDict, Processor
 
 HEADER = "X-Request-ID"
@@ -84,3 +85,13 @@ class RequestIdMiddleware:
             response = self.get_response(request)
         response.headers[HEADER] = name
         return response
+
+
+@task_prerun.connect
+def _name_task(task_id: str, **_: Any) -> None:
+    bind_contextvars(task=task_id)
+
+
+@task_postrun.connect
+def _forget_task(**_: Any) -> None:
+    unbind_contextvars("task")

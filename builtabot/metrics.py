@@ -132,13 +132,16 @@ def _select(query: str) -> list[tuple[Any, ...]]:
 
 def _queues() -> Iterator[GaugeMetricFamily]:
     length = GaugeMetricFamily("builtabot_queue_tasks", "Tasks that wait in the broker.", labels=["queue"])
+    routes: dict[str, Any] = settings.CELERY_TASK_ROUTES
+    named = {settings.CELERY_TASK_DEFAULT_QUEUE} | {at["queue"] for at in routes.values()}
     with current_app.connection_for_read() as broker:
         troubles: tuple[type[BaseException], ...] = (BrokerError, *broker.connection_errors)
         try:
             broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=2)
-            channel: Any = broker.default_channel  # of Redis: a queue is a list
-            for queue in current_app.amqp.queues:
-                length.add_metric([queue], channel.client.llen(queue))
+            channel: Any = broker.default_channel  # of Redis: a queue is a list for each priority
+            for queue in sorted(named):
+                lists = [channel._q_for_pri(queue, priority) for priority in channel.priority_steps]
+                length.add_metric([queue], sum(map(channel.client.llen, lists)))
         except troubles:
             return
     yield length

@@ -82,7 +82,7 @@ class TenantTask(Task):  # type: ignore[type-arg]  # generic in its stubs alone
             raise SchemaMissing
         close_old_connections()
         try:
-            with bound_contextvars(tenant=schema, task=self.request.id or ""):
+            with bound_contextvars(tenant=schema):
                 return run_in(schema, self.run, *args, **kwargs)
         finally:
             close_old_connections()

@@ -52,7 +52,8 @@ def test_metrics_count_what_people_do_and_name_nobody(tenants: Tenants, on_commi
     assert value("builtabot_handoffs_total", reachable="no") == before[1] + 1
     cast.client(cast.owner).get("/live/")
     text = browser("localhost").get("/metrics", headers={"Authorization": "Bearer let-me-in-please"}).content.decode()
-    for name in ("builtabot_messages_total", 'route="live/"', 'builtabot_queue_tasks{queue="chat"}'):
+    queues = [f'builtabot_queue_tasks{{queue="{name}"}}' for name in ("chat", "index", "outside", "watch")]
+    for name in ("builtabot_messages_total", 'route="live/"', *queues):
         assert name in text, name
     for other in tenants:
         for word in (other.schema, other.marker, other.host, opened.conversation_id):

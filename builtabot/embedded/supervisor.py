@@ -21,7 +21,7 @@ from builtabot.embedded.terminal import Progress
 from builtabot.embedded.valkey import Valkey
 
 STALL_LIMIT_SECONDS = 240.0
-# For sockets to be sent away, and turns to be given back. Nothing is lost if it is too short: work is rows under a lease.
+# For sockets to be sent away and turns to be given back. If it is too short nothing is lost: work is leased rows.
 APP_STOP_SECONDS = 6.0
 FRAME_BYTES = 64 * 1024
 # Each worker's queues, and how many tasks it runs at once. What is slow never shares a worker with answers.
