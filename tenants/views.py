@@ -26,6 +26,9 @@ from tenants.schema import PUBLIC, run_in
 
 _LEFT = signing.TimestampSigner(salt="tenants.left")
 _LEFT_SECONDS = 60
+# The prefix keeps other hosts of ours from planting one; browsers take it with https only.
+_NONCE = "__Host-entering" if settings.SESSION_COOKIE_SECURE else "entering"
+_NONCE_SECONDS = 3600  # as long as somebody may sit at the sign-in form
 
 
 @require_GET
@@ -63,7 +66,8 @@ def confirm_address(request: TenantRequest) -> HttpResponse:
 @require_GET
 @never_cache
 def go(request: TenantRequest) -> HttpResponse:
-    """From the public host to a tenant's: with a ticket, to the one that is meant; else a choice."""
+    """From the public host to a tenant's, to the one that is meant, or else to a choice: with a ticket, if that
+    host's browser asked for it with `?browser=`; else by way of its door, which asks."""
     user = request.user
     assert isinstance(user, User)  # noqa: S101  login_required says so to people, this to mypy
     tenants = list(Tenant.objects.filter(memberships__user=user).order_by("name"))
@@ -75,7 +79,10 @@ def go(request: TenantRequest) -> HttpResponse:
         places = [{"host": host, "name": tenant.name} for host, tenant in hosts.items()]
         context = {"places": places, "wanted": wanted, "next": path}
         return render(request, "tenants/go.html", context, status=403 if wanted else 200)
-    ticket = tickets.issue(user=user, host=host)
+    challenge = request.GET.get("browser", "")
+    if not tickets.is_challenge(challenge):
+        return HttpResponseRedirect(tenant_url(host, "/enter/?" + urlencode({"from": "go", "next": path})))
+    ticket = tickets.issue(user=user, host=host, challenge=challenge)
     return HttpResponseRedirect(tenant_url(host, "/enter/?" + urlencode({"ticket": ticket, "next": path})))
 
 
@@ -89,7 +96,8 @@ def enter(request: TenantRequest) -> HttpResponse:
         return _fetch_ticket(request, path)
     host = request.get_host().split(":")[0]
     try:
-        user = run_in(PUBLIC, tickets.redeem, token=ticket, host=host)
+        nonce = request.COOKIES.get(_NONCE, "")
+        user = run_in(PUBLIC, tickets.redeem, token=ticket, host=host, nonce=nonce)
     except TicketRefused as error:
         if request.seat is not None:  # the "back" button, or a doubled click
             return HttpResponseRedirect(path)
@@ -102,12 +110,25 @@ def enter(request: TenantRequest) -> HttpResponse:
 
 
 def _fetch_ticket(request: TenantRequest, path: str) -> HttpResponse:
-    if request.seat is not None:
-        return HttpResponseRedirect(path)
-    if request.user.is_authenticated:  # going round once more would bring the same person back
-        return refuse(request, "no_seat", f"You have no seat at {request.tenant.name}.")
+    """Ask the public host for a ticket. Who comes from there may be somebody else than was here before."""
+    if request.GET.get("from") != "go":
+        if request.seat is not None:
+            return HttpResponseRedirect(path)
+        if request.user.is_authenticated:  # going round once more would bring the same person back
+            return refuse(request, "no_seat", f"You have no seat at {request.tenant.name}.")
     host = request.get_host().split(":")[0]
-    return HttpResponseRedirect(public_url("/go/?" + urlencode({"to": host, "next": path})))
+    nonce = request.COOKIES.get(_NONCE) or tickets.new_nonce()  # two tabs may ask at the same time
+    asked = {"to": host, "next": path, "browser": tickets.challenge_of(nonce)}
+    response = HttpResponseRedirect(public_url("/go/?" + urlencode(asked)))
+    response.set_cookie(
+        _NONCE,
+        nonce,
+        max_age=_NONCE_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
 
 
 @require_POST

@@ -66,7 +66,7 @@ def test_sign_in_leads_to_ones_workspace_and_out_again(public: Client, tenants: 
     user.save(update_fields=["password"])
     answer = public.post("/accounts/login/", {"login": user.email, "password": "a lamp in the south"})
     assert answer["Location"] == "/go/"
-    assert public.get("/go/")["Location"].startswith(f"http://{tenants.a.http_host}/enter/?ticket=")
+    assert public.get("/go/")["Location"].startswith(f"http://{tenants.a.http_host}/enter/?from=go")
     assert public.post("/accounts/logout/").status_code == 302
     assert public.get("/go/")["Location"].startswith("/accounts/login/")
 
