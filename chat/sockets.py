@@ -17,6 +17,7 @@ from chat import delivery, frames
 from chat.actions import Ack
 from chat.draining import RESTART, drain
 from chat.errors import BadFrame, HelloLate, RetryLater, Unavailable
+from chat.watch import watch
 from tenants import push
 from tenants.errors import ProductError
 from tenants.schema import hop
@@ -208,7 +209,18 @@ class Rereader:
                 except Exception:  # noqa: BLE001  the loop must outlive any one failure: the next round tries again
                     log.exception("re-read failed")
 
+    def look(self, schema: str) -> None:
+        """From any thread: read a tenant's logs now, without the layer. Its sockets here see what the watch wrote even
+        when no nudge arrives."""
+        if self._task is not None and not self._task.done():
+            sockets = [socket for socket in list(self._sockets) if socket.schema == schema]
+            asyncio.run_coroutine_threadsafe(self._read(schema, sockets), self._task.get_loop())
+
     async def _reread(self, schema: str, sockets: list[LogSocket]) -> None:
+        await self._read(schema, sockets)
+        await self._rejoin(schema, sockets)
+
+    async def _read(self, schema: str, sockets: list[LogSocket]) -> None:
         wanted = {conversation for socket in sockets for conversation in socket.cursors}
         ends = await hop(schema, delivery.last_seqs, wanted) if wanted else {}
         for socket in sockets:
@@ -220,7 +232,6 @@ class Rereader:
         desks = [socket for socket in sockets if socket.is_desk]
         if desks:
             await self._reread_desk(schema, desks)
-        await self._rejoin(schema, sockets)
 
     async def _rejoin(self, schema: str, sockets: list[LogSocket]) -> None:
         """After everything was read: a layer that does not answer must not keep anybody from the log."""
@@ -243,3 +254,4 @@ class Rereader:
 
 
 rereader = Rereader()
+watch.tell(rereader.look)

@@ -32,6 +32,11 @@ class Watch:
         self._at: dict[str, datetime] = {}
         self._news = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._told: list[Callable[[str], None]] = []
+
+    def tell(self, listener: Callable[[str], None]) -> None:
+        """Call `listener(schema)` after each look at a tenant, on the watch's thread."""
+        self._told.append(listener)
 
     def note(self, schema: str, at: datetime) -> None:
         """Look at `schema` at that time, or earlier if that was noted. The thread starts with the first note and ends
@@ -55,6 +60,8 @@ class Watch:
         for schema in late:
             try:
                 again = self._look(schema)
+                for listener in self._told:
+                    listener(schema)
             except Exception:  # noqa: BLE001  the promises of other tenants must outlive any trouble with this one
                 log.exception("could not look at the turns of %s", schema)
                 again = now

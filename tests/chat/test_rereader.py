@@ -1,11 +1,18 @@
 """The periodic re-read outlives sockets that close while it runs."""
 
+import asyncio
+
 import pytest
 from channels.layers import get_channel_layer
+from django.db import connection
+from django.utils import timezone
 
 from chat import actions
+from chat.models import Conversation, Handoff, Turn
 from chat.sockets import rereader
-from tenants.schema import hop
+from chat.watch import Watch
+from tenants import push
+from tenants.schema import hop, run_in
 from tests.cast import Cast
 from tests.sockets import Socket
 
@@ -48,3 +55,36 @@ async def test_a_layer_that_is_away_keeps_nobody_from_the_log(
         await rereader._reread(fresh_tenant.schema, mine)
         told = await visitor.answers()
     assert ack.seq in [frame.get("seq") for frame in told if frame["type"] == "message"]
+
+
+async def test_what_the_watch_wrote_is_shown_without_the_layer(
+    fresh_tenant: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a nudge nor the periodic round comes in this test's time."""
+    monkeypatch.setattr(push, "send", lambda group, message: None)
+
+    def overdue() -> Turn:
+        thread = fresh_tenant.thread
+        Conversation.objects.filter(pk=thread.conversation_id).update(owner="ai")
+        Handoff.objects.filter(pk=thread.handoff_id).update(state="closed")
+        actions.post_as_visitor(conversation_id=thread.conversation_id, draft=actions.Draft("Where is my parcel?"))
+        return Turn.objects.latest("pk")
+
+    async with Socket.of_visitor(fresh_tenant) as visitor:
+        await visitor.send("hello", v=1, token=fresh_tenant.thread.token, seq=fresh_tenant.thread.last_seq)
+        await visitor.answers()
+        turn = await hop(fresh_tenant.schema, overdue)
+        mine = Watch(lambda schema: run_in(schema, actions.overdue_turns, now=turn.overdue_at))
+        mine.tell(rereader.look)
+        monkeypatch.setattr(mine, "_run", lambda: None)
+        mine.note(fresh_tenant.schema, timezone.now())
+        await asyncio.to_thread(_look_and_leave, mine)
+        shown = await visitor.overheard(1.0)
+        assert [frame["event"] for frame in shown if frame["type"] == "message"] == ["", "standing"]
+
+
+def _look_and_leave(watch: Watch) -> None:
+    try:
+        watch.look_now()
+    finally:
+        connection.close()
