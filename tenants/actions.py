@@ -129,6 +129,23 @@ def activate_plan(*, plan_key: str) -> Tenant:
     return tenant
 
 
+def extend_trial(*, until: datetime) -> Tenant:
+    """Let the present tenant's trial run until then, also one that has ended: said by the platform's staff. Raises
+    PlanMoveRefused for a date that is past, and where there is more than a trial."""
+    with transaction.atomic():
+        tenant = _locked()
+        if not tenant.has_only_tried or until <= timezone.now():
+            raise PlanMoveRefused
+        if tenant.subscription == State.ENDED:
+            _write(tenant, State.TRIAL, trial_ends_at=until, cancelled_at=None, ends_at=None)
+        else:
+            tenant.trial_ends_at = until
+            tenant.save(update_fields=["trial_ends_at"])
+            _note_watch(tenant)
+        AuditEntry.objects.create(actor="BuiltABot", verb="plan.trial_extended", subject=f"{until:%Y-%m-%d}")
+    return tenant
+
+
 def watch_plan() -> None:
     """Write down that the present tenant's plan has ended, once it has, and tell the owners; before a trial's end
     tell them that it comes."""
@@ -160,10 +177,15 @@ def _locked(by: Seat | None = None) -> Tenant:
 
 
 def _move(tenant: Tenant, to: str, *, now: datetime | None = None, **dates: datetime | None) -> None:
-    """Write a legal move of a locked tenant's plan and publish it. From what has run out, only a start or the
-    written end may follow."""
-    over = tenant.standing(now) == State.ENDED and to not in (State.ACTIVE, State.ENDED)
-    if to not in Tenant.MOVES[tenant.subscription] or over:
+    """`_write`, where the plan's time allows it: from what has run out, only a start or the written end may follow."""
+    if tenant.standing(now) == State.ENDED and to not in (State.ACTIVE, State.ENDED):
+        raise PlanMoveRefused
+    _write(tenant, to, **dates)
+
+
+def _write(tenant: Tenant, to: str, **dates: datetime | None) -> None:
+    """Write a legal move of a locked tenant's plan and publish it."""
+    if to not in Tenant.MOVES[tenant.subscription]:
         raise PlanMoveRefused
     tenant.subscription = to
     for name, at in dates.items():

@@ -10,10 +10,11 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from tenants.access import refuse
-from tenants.actions import activate_plan
+from tenants.actions import activate_plan, extend_trial
 from tenants.admin_policy import FilteredByListed, GuardedSite
 from tenants.models import Domain, Due, ExternalEvent, ExternalRoute, Heartbeat, Membership, Plan, Tenant, User
 from tenants.schema import run_in
@@ -67,7 +68,8 @@ class PlatformAdmin(FilteredByListed, ModelAdmin):
 
 
 class TenantForm(forms.ModelForm[Tenant]):
-    """A business's terms. Starting a plan is a deed of its own, not a date."""
+    """A business's terms. A later end of a trial opens it again, if it has ended; starting a plan is a deed of its
+    own, not a date."""
 
     starts_now = forms.BooleanField(
         required=False, label="Start the plan", help_text="They pay. What is left of a trial stays free."
@@ -79,8 +81,12 @@ class TenantForm(forms.ModelForm[Tenant]):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if self.instance.subscription == Tenant.Subscription.TRIAL and not cleaned.get("trial_ends_at"):
-            self.add_error("trial_ends_at", "A trial has an end.")
+        if "trial_ends_at" in self.changed_data and "trial_ends_at" not in self.errors:
+            until = cleaned.get("trial_ends_at")
+            if not self.instance.has_only_tried:
+                self.add_error("trial_ends_at", "Only a trial can be extended: here a plan was started, or cancelled.")
+            elif until is None or until <= timezone.now():
+                self.add_error("trial_ends_at", "A trial has an end, and one that is to come.")
         if cleaned.get("starts_now") and not cleaned.get("plan"):
             self.add_error("plan", "Which plan?")
         return cleaned
@@ -97,7 +103,9 @@ class TenantAdmin(PlatformAdmin):
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: forms.ModelForm[Tenant], change: bool) -> None:
         """What was not on the form may have moved meanwhile, and stays."""
-        obj.save(update_fields=["name", "plan", "trial_ends_at"])
+        obj.save(update_fields=["name", "plan"])
+        if "trial_ends_at" in form.changed_data:
+            run_in(str(obj.schema_name), extend_trial, until=form.cleaned_data["trial_ends_at"])
         if form.cleaned_data["starts_now"] and obj.plan is not None:
             run_in(str(obj.schema_name), activate_plan, plan_key=obj.plan.key)
 

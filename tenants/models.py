@@ -74,7 +74,7 @@ class Tenant(TenantMixin):
         Subscription.TRIAL: frozenset({Subscription.ACTIVE, Subscription.CANCELLED, Subscription.ENDED}),
         Subscription.ACTIVE: frozenset({Subscription.CANCELLED, Subscription.ENDED}),
         Subscription.CANCELLED: frozenset({Subscription.TRIAL, Subscription.ACTIVE, Subscription.ENDED}),
-        Subscription.ENDED: frozenset({Subscription.ACTIVE}),
+        Subscription.ENDED: frozenset({Subscription.ACTIVE, Subscription.TRIAL}),
     }
 
     auto_create_schema = False  # tenants.provisioning makes schemas, from a template in a tenth of a second
@@ -124,6 +124,12 @@ class Tenant(TenantMixin):
     def has_ended(self) -> bool:
         """Whether the AI rests: the trial or the plan is over."""
         return self.standing() == self.Subscription.ENDED
+
+    @property
+    def has_only_tried(self) -> bool:
+        """Whether all there was so far is a trial, running or ended: nobody cancelled it, and no plan was started."""
+        tried = self.subscription in (self.Subscription.TRIAL, self.Subscription.ENDED)
+        return tried and self.trial_ends_at is not None and self.billed_from is None
 
     @property
     def in_trial(self) -> bool:

@@ -1,5 +1,7 @@
 """Who gets into a tenant's settings, and that every page of them opens."""
 
+from datetime import datetime, timedelta
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
@@ -7,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tenants.admin import platform_site
-from tenants.models import Plan, User
+from tenants.models import Plan, Tenant, User
 from tenants.schema import PUBLIC, run_in
 from tenants.workspace.admin import workspace_site
 from tenants.workspace.models import AuditEntry
@@ -175,6 +177,29 @@ def test_a_superuser_changes_a_tenants_plan_and_other_staff_only_look(staff: Cli
     assert staff.get(page).status_code == 200
     assert staff.post(page, {"name": "Again", "plan": ""}).status_code == 403
     assert tenants.a.tenant.name == "Renamed"
+
+
+def extend(staff: Client, cast: Cast, until: datetime) -> str:
+    """What the page says to a new end of the trial; empty when it was taken."""
+    page = f"/admin/tenants/tenant/{cast.tenant_id}/change/"
+    date = {"trial_ends_at_0": f"{until:%Y-%m-%d}", "trial_ends_at_1": f"{until:%H:%M:%S}"}
+    answer = staff.post(page, {"name": "Renamed", "plan": cast.tenant.plan_id, **date})
+    return answer.content.decode() if answer.status_code == 200 else ""
+
+
+def test_staff_extend_a_trial_that_has_ended_and_nothing_else(staff: Client, tenants: Tenants) -> None:
+    a, now = tenants.a, timezone.now()
+    Tenant.objects.filter(pk=a.tenant_id).update(
+        subscription="ended", plan=Plan.objects.get(key="professional"), trial_ends_at=now - timedelta(days=1)
+    )
+    assert "one that is to come" in extend(staff, a, now - timedelta(hours=1))
+    assert a.tenant.standing() == "ended"
+    assert extend(staff, a, now + timedelta(days=7)) == ""
+    assert (a.tenant.standing(), a.tenant.name) == ("trial", "Renamed")
+    Tenant.objects.filter(pk=a.tenant_id).update(subscription="active", billed_from=now)
+    before = a.tenant.trial_ends_at
+    assert "Only a trial can be extended" in extend(staff, a, now + timedelta(days=9))
+    assert (a.tenant.standing(), a.tenant.trial_ends_at) == ("active", before)
 
 
 def test_what_is_done_in_a_tenant_is_kept_there_and_not_in_djangos_log(tenants: Tenants) -> None:

@@ -200,6 +200,51 @@ def test_starting_a_plan_after_its_end_begins_a_month_today(cast: Cast) -> None:
     assert timezone.now() - tenant.billed_from < timedelta(minutes=1)
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_a_trial_that_has_ended_runs_again_when_it_is_extended(cast: Cast, written: bool) -> None:
+    move(cast, subscription=State.TRIAL, trial_ends_at=timezone.now() - timedelta(days=1), billed_from=None)
+    if written:
+        cast.run(actions.watch_plan)
+        assert cast.tenant.subscription == State.ENDED
+    until = timezone.now() + timedelta(days=7)
+    cast.run(actions.extend_trial, until=until)
+    tenant = cast.tenant
+    assert (tenant.standing(), tenant.trial_ends_at, tenant.ends_at, tenant.in_trial) == ("trial", until, None, True)
+    assert Due.objects.get(schema=cast.schema, kind="plan").at <= until - timedelta(days=billing.WARN_DAYS)
+    assert cast.run(AuditEntry.objects.get, verb="plan.trial_extended").subject == f"{until:%Y-%m-%d}"
+    # Its new end is noted and told anew.
+    move(cast, trial_ends_at=timezone.now() + SOON)
+    cast.run(actions.watch_plan)
+    move(cast, trial_ends_at=timezone.now() - timedelta(minutes=1))
+    cast.run(actions.watch_plan)
+    assert letters(cast)[-2:] == ["trial_ending", "ended"]
+    assert cast.tenant.subscription == State.ENDED
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"subscription": State.ACTIVE, "trial_ends_at": None, "billed_from": None},
+        {"subscription": State.ENDED, "trial_ends_at": timezone.now() - SOON},  # after a plan that was paid
+        {"subscription": State.ENDED, "trial_ends_at": None, "billed_from": None},
+        {"subscription": State.CANCELLED, "cancelled_at": timezone.now(), "billed_from": None},
+    ],
+)
+def test_only_a_trial_is_extended(cast: Cast, values: dict[str, Any]) -> None:
+    move(cast, **{"trial_ends_at": timezone.now() + SOON, "ends_at": timezone.now() + SOON, **values})
+    before = cast.tenant.__dict__ | {"_state": None}
+    with pytest.raises(PlanMoveRefused):
+        cast.run(actions.extend_trial, until=timezone.now() + timedelta(days=7))
+    assert cast.tenant.__dict__ | {"_state": None} == before
+
+
+def test_a_trial_is_not_extended_into_the_past(cast: Cast) -> None:
+    move(cast, subscription=State.TRIAL, trial_ends_at=timezone.now() + SOON, billed_from=None)
+    with pytest.raises(PlanMoveRefused):
+        cast.run(actions.extend_trial, until=timezone.now() - timedelta(seconds=1))
+    assert cast.tenant.in_trial
+
+
 # -- the watch -------------------------------------------------------------------------------------------------------
 
 
