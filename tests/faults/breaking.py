@@ -17,7 +17,7 @@ from tests.faults.agent import Agent
 from tests.faults.stack import WEBS, WORKERS, Stack
 from tests.faults.visitor import Visitor
 
-ORDER_SECONDS = 15.0  # how long to wait until a program comes to the point where it is to die
+ORDER_SECONDS = 25.0  # how long to wait until a program comes to the point where it is to die
 
 
 @dataclass

@@ -219,6 +219,7 @@ class Party:
         self.outbox = Outbox(lambda frame: self.link.send(frame))
         self.logs: dict[str, Log] = {}
         self._resumed = 0.0
+        self.has_the_last_word = False
         self.streamed_at = 0.0  # when a piece of an answer was drawn last
 
     def note(self, what: str, **fields: Any) -> None:
@@ -275,6 +276,7 @@ class Party:
                 self.link.await_answer()
             return
         if outcome == "new":
+            self.has_the_last_word = entry["sender"] == "visitor"
             kept = ("seq", "kind", "sender", "name", "event", "text", "epoch", "target", "client_id")
             self.note("shown", conversation=conversation, turn=entry["data"].get("turn"),
                       **{key: entry[key] for key in kept})  # fmt: skip

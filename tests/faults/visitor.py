@@ -22,6 +22,7 @@ QUESTIONS = (
     "Is the box needed for a return?", "May I use a tumble dryer?", "Until what time is Hamburg open?",
     "How long is fabric covered?", "Are electric parts covered as well?", "Which tools are in the box?",
 )  # fmt: skip
+PATIENCE = 15.0
 ASK_FOR_PEOPLE = ("I want to talk to a human", "Please let me speak to a real person", "Can I talk to an agent?")
 CHAT = ("Thank you, that helps.", "And what about the other one?", "I see.", "It is the blue one.", "Yes, please do.")
 
@@ -36,6 +37,7 @@ class Visitor(Party):
         self.token = self.conversation = ""
         self.only_asks = False  # one question at a time, and never for a person
         self._said = 0
+        self._said_at = 0.0
         self._questions: list[str] = []
 
     @property
@@ -84,12 +86,18 @@ class Visitor(Party):
             self.submit("human.request", self.conversation)
         elif dice < 0.15:
             self.link.send({"type": "seen.set", "seq": self.logs[self.conversation].last})
+        elif speaker == "ai" and self._is_waiting() and self.rng.random() < 0.8:
+            return  # most people wait for an answer, if it does not take for ever
         elif speaker == "ai":
             for _ in range(self.rng.choice((1, 1, 1, 2, 3))):  # some send several lines at once
                 self.say(self._next_question())
         else:
             self.link.send({"type": "typing.set", "on": True})
             self.say(self.rng.choice(CHAT))
+
+    def _is_waiting(self) -> bool:
+        """Whether the last words are one's own, and not long ago."""
+        return bool(self.outbox.items) or self.has_the_last_word and time.monotonic() - self._said_at < PATIENCE
 
     def _next_question(self) -> str:
         """Another one than before: whoever asks the same again is taken for cross."""
@@ -100,6 +108,7 @@ class Visitor(Party):
     def say(self, words: str) -> str:
         """Send a text; its mark tells it from every other one."""
         self._said += 1
+        self._said_at = time.monotonic()
         mark = f"#{self.name}.{self._said}#"
         return self.submit("message.send", self.conversation, mark=mark, fields={"text": f"{words} {mark}"})
 
