@@ -156,7 +156,7 @@ def test_the_patience_with_a_model_leaves_time_for_what_stands_in_for_it(convers
     turn = say(conversation, "Where is my parcel?")
     job = begin(turn)
     patience = turns.patience_of(job, turn.queued_at + timedelta(seconds=2))
-    assert (patience.first, patience.total) == (13.0, 83.0)
+    assert (patience.first, patience.total) == (12.0, 83.0)
     assert patience.between < 9 < 10
     assert turns.patience_of(job, turn.queued_at + timedelta(minutes=5)).first == 1.0
 
