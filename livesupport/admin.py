@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from knowledge.errors import FetchRefused
+from knowledge.targets import parse
 from livesupport.actions import close_lead
 from livesupport.models import Lead, OpeningHours, SlackInstall
 from tenants.access import TenantRequest
 from tenants.errors import ProductError
 from tenants.workspace.admin import ProjectAdmin
 from tenants.workspace.admin_site import WorkspaceAdmin, WorkspaceInline, acting_seat, workspace_site
+from tenants.workspace.forms import ProjectForm
 from tenants.workspace.models import Project
 
 
@@ -38,9 +43,24 @@ class OpeningHoursInline(WorkspaceInline):
         return field
 
 
-class ProjectWithHoursAdmin(ProjectAdmin):
-    """The chatbot's page of tenants.workspace, which knows nothing of hours or Slack, with both."""
+class CheckedProjectForm(ProjectForm):
+    """Refuses an address of a model that would never be called, when it is saved."""
 
+    def clean_model_base_url(self) -> str:
+        url: str = self.cleaned_data["model_base_url"]
+        if url:
+            try:
+                parse(url, allow_private=settings.CRAWL_ALLOW_PRIVATE)
+            except FetchRefused as refusal:
+                raise ValidationError(refusal.sentence) from refusal
+        return url
+
+
+class ProjectWithHoursAdmin(ProjectAdmin):
+    """The chatbot's page of tenants.workspace, which knows nothing of hours, Slack, or where the network ends, with
+    all three."""
+
+    form = CheckedProjectForm
     inlines = (OpeningHoursInline,)
 
     def get_fieldsets(self, request: HttpRequest, obj: Project | None = None) -> Any:

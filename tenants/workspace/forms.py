@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, cast
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from django import forms
@@ -23,21 +22,16 @@ from tenants.workspace.judgement_form import JudgementForm
 from tenants.workspace.lines import LinesField
 from tenants.workspace.models import Project, Seat
 from tenants.workspace.policies import may_invite
+from tenants.workspace.sites import site_of
 
 MAX_SUGGESTIONS, MAX_SITES, MAX_NOTIFIED = 4, 50, 10
 
 
-def site_origin(text: str) -> str:
-    """A site as browsers name it: scheme, host, and a port if it is an unusual one. Raises ValidationError."""
-    parts = urlsplit(text if "://" in text else f"https://{text}")
-    try:
-        port = parts.port
-    except ValueError:
-        port = 0
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or "@" in parts.netloc:
+def _site(text: str) -> str:
+    site = site_of(text)
+    if site is None:
         raise ValidationError(f"{text}: write a site like https://shop.example")
-    usual = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{parts.hostname}" + ("" if port in (None, usual) else f":{port}")
+    return site
 
 
 def _languages() -> list[tuple[str, str]]:
@@ -107,8 +101,10 @@ class ProjectForm(JudgementForm):
         help_texts: ClassVar[dict[str, str]] = {
             "after_hours": "Visitors are told when you open, and asked for an address, either way; with Slack, the "
             "channel below reads of it at once.",
-            "model_name": "As its maker calls it, like gpt-4o-mini. Empty: the platform's default.",
-            "model_base_url": "Any OpenAI-compatible endpoint. Empty: the platform's own.",
+            "model_name": "As its maker calls it, like gpt-4o-mini. Counts with a key or an address of your own; "
+            "else the platform's default answers.",
+            "model_base_url": "Any OpenAI-compatible endpoint with a public address, called with your key alone. "
+            "Empty: the platform's own.",
         }
         widgets: ClassVar[dict[str, Any]] = {"brand_color": UnfoldAdminColorInputWidget(attrs={"type": "color"})}
 
@@ -122,7 +118,7 @@ class ProjectForm(JudgementForm):
             )
 
     def clean_allowed_sites(self) -> list[str]:
-        return list(dict.fromkeys(site_origin(line) for line in self.cleaned_data["allowed_sites"]))
+        return list(dict.fromkeys(_site(line) for line in self.cleaned_data["allowed_sites"]))
 
     def clean_notify_emails(self) -> list[str]:
         addresses = [line.lower() for line in self.cleaned_data["notify_emails"]]

@@ -1,5 +1,8 @@
 """A chatbot's settings: what is saved, where, and what is never shown."""
 
+import html
+from typing import Any
+
 import pytest
 
 from chat.judgement.rules import Rules
@@ -129,7 +132,13 @@ def test_a_key_can_be_forgotten(tenants: Tenants) -> None:
         assert Project.objects.get(pk=a.project_id).model_key == ""
 
 
-@pytest.mark.parametrize("site", ["javascript:alert(1)", "https://a@b.example", "https://", "ftp://x.example"])
+@pytest.mark.parametrize(
+    "site",
+    [
+        *("javascript:alert(1)", "https://a@b.example", "https://", "ftp://x.example", "https://x.example:0"),
+        *("https://my_shop.example", "https://a..b", "https://x.example:99999"),
+    ],
+)
 def test_a_site_that_is_none_is_refused_with_its_name(tenants: Tenants, site: str) -> None:
     a = tenants.a
     client = a.client(a.owner)
@@ -138,6 +147,36 @@ def test_a_site_that_is_none_is_refused_with_its_name(tenants: Tenants, site: st
     assert "write a site like https://shop.example" in answer.content.decode()
     with a.inside():
         assert Project.objects.get(pk=a.project_id).allowed_sites == []
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("http://localhost:11434/v1", "Port 11434 is not fetched"),
+        ("http://localhost/v1", "not a name on the public internet"),
+        ("https://10.0.0.7/v1", "not a public internet address"),
+        ("https://me:secret@llm.example/v1", "user name"),
+        ("ftp://llm.example/v1", "complete http:// or https:// address"),
+    ],
+)
+def test_a_models_address_that_is_never_called_is_refused_when_it_is_saved(
+    tenants: Tenants, url: str, sentence: str
+) -> None:
+    a = tenants.a
+    client = a.client(a.owner)
+    answer = client.post(page(a), filled(client, page(a), model_base_url=url))
+    assert answer.status_code == 200
+    assert sentence in html.unescape(answer.content.decode())
+    assert a.run(Project.objects.get, pk=a.project_id).model_base_url == ""
+
+
+def test_a_models_address_is_kept_where_it_may_be_called(tenants: Tenants, settings: Any) -> None:
+    a = tenants.a
+    client = a.client(a.owner)
+    settings.CRAWL_ALLOW_PRIVATE = frozenset({"localhost:11434"})
+    for url in ("http://localhost:11434/v1", "https://llm.example/v1", ""):
+        assert client.post(page(a), filled(client, page(a), model_base_url=url)).status_code == 302
+        assert a.run(Project.objects.get, pk=a.project_id).model_base_url == url
 
 
 def test_more_than_four_suggestions_are_refused(tenants: Tenants) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chat.embedding import frame_ancestors, may_embed, site_of
+from chat.embedding import frame_ancestors, may_embed
+from tenants.workspace.sites import site_of
 
 OWN = "https://acme.chat.example"
 
@@ -29,7 +30,8 @@ def test_an_entry_means_an_origin(written: str, site: str) -> None:
 @pytest.mark.parametrize(
     "written",
     ["", "null", "*", "https://*", "ftp://shop.example", "https://a b", "https://x;script-src *", "javascript:alert(1)",
-     "https://user@shop.example", "https://shop.example:99999", "https://sh*p.example", "https://a.*.example",
+     "https://user@shop.example", "https://shop.example:99999", "https://shop.example:0", "https://my_shop.example",
+     "https://sh*p.example", "https://a.*.example",
      None, 7, "data:x", "https://shop.example\r\nX: y/../z y"],
 )  # fmt: skip
 def test_what_is_no_site_never_reaches_a_header(written: object) -> None:
