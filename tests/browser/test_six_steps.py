@@ -12,6 +12,7 @@ import json
 import re
 import time
 import urllib.request
+from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -86,20 +87,26 @@ class Day:
         expect(self.owner.page.locator(f'[data-step="{step}"] .tick-done')).to_be_visible(timeout=SEEN_MS)
 
 
-def test_from_the_front_page_to_a_rated_conversation(product: Product, browser: Browser) -> None:
+@pytest.fixture
+def day(product: Product, browser: Browser) -> Iterator[Day]:
     for old in PICTURES.glob("*.png"):
         old.unlink()
-    day, began = Day(product, browser), time.monotonic()
+    today = Day(product, browser)
+    yield today
+    for somebody in today.people:
+        somebody.page.context.close()
+    for site in today.sites:
+        site.stop()
+
+
+def test_from_the_front_page_to_a_rated_conversation(day: Day) -> None:
+    began = time.monotonic()
     for step in (sign_up, add_content, set_triggers, connect_slack, invite, embed_and_ask, hand_over):
         step_began = time.monotonic()
         step(day)
         day.timings.note(step.__name__, step_began)
     day.timings.note("whole_script", began)
     day.timings.write()
-    for somebody in day.people:
-        somebody.page.context.close()
-    for site in day.sites:
-        site.stop()
     assert [problem for somebody in day.people for problem in somebody.problems] == []
     for name, most in {"ai_to_queue": 2, "ai_to_slack": 3, "claim_seen": 5, "reply_seen": 5, "whole_script": 1}.items():
         assert day.timings.ms[name] <= most * TARGETS[name], f"{name}: {day.timings.ms}"
