@@ -303,5 +303,10 @@ def _inflate(data: bytes, window_bits: int, max_bytes: int) -> bytes:
     return body
 
 
+def is_gone(status: int) -> bool:
+    """Whether an answer says that there is nothing at the address, and not just that it cannot be had now."""
+    return status in (404, 410)
+
+
 def _too_large(max_bytes: int) -> FetchFailed:
     return FetchFailed("too_large", f"The answer is larger than {max_bytes // (1024 * 1024)} MB.")

@@ -103,7 +103,7 @@ def _close(pipe: Any) -> None:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
         [sys.executable, "-m", "knowledge.page_child", str(IDLE_SECONDS), str(MEMORY_BYTES)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from hashlib import sha256
 from typing import Literal, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
@@ -23,6 +25,9 @@ from knowledge.targets import parse
 DELAY_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 30.0
+MOST_SITEMAPS = 50
+_SITEMAP_DEPTH = 3  # an index, an index in it, and their maps
+_SITEMAPS_SECONDS = 30.0  # a turn that goes by reading lists gets no page read
 _HTML = frozenset({"text/html", "application/xhtml+xml", ""})
 _NOT_FOUND = re.compile(r"^\W*(404\b|page not found|not found|error 404)", re.IGNORECASE)
 
@@ -74,6 +79,14 @@ class Bounds:
     max_depth: int = 8
 
 
+class Ending(StrEnum):
+    """Why a crawl came back."""
+
+    WHOLE = "whole"  # every page was visited
+    FULL = "full"  # there are more pages than the bounds allow
+    MANY_LISTS = "many lists"  # there are more sitemaps than are read
+
+
 @dataclass
 class Crawl:
     """One run over one source. `sleep` and `clock` are there for tests."""
@@ -85,9 +98,10 @@ class Crawl:
     clock: Callable[[], float] = time.monotonic
     _next_at: float = 0.0
     _hashes: set[str] = field(default_factory=set)
+    _has_unread_lists: bool = False
 
-    def run(self, start_url: str, *, kind: Kind = "site") -> bool:
-        """Read a source to its end; whether that was the end of its pages, too, and not of the bounds.
+    def run(self, start_url: str, *, kind: Kind = "site") -> Ending:
+        """Read a source to its end, or to a bound.
 
         Raises what the very first fetches raise (then nothing was read), and RunStopped. A page that fails
         later is stored as failed, and the crawl goes on.
@@ -108,7 +122,7 @@ class Crawl:
                 self.store.keep(page, found=frontier.found)
                 if kind == "site":
                     frontier.add(page.links, depth=depth + (page.url == url or page.state == "ok"))
-        return not frontier.is_cut
+        return Ending.FULL if frontier.is_cut else Ending.MANY_LISTS if self._has_unread_lists else Ending.WHOLE
 
     def _frontier(self, start: str, kind: Kind, visited: dict[str, Visit]) -> Frontier:
         moved = visited.get(start)
@@ -126,9 +140,19 @@ class Crawl:
         else:
             usual = [urljoin(start_url, "/sitemap.xml"), urljoin(start_url, "sitemap.xml")]
             maps = list(dict.fromkeys([*robots.sitemaps[:10], *usual]))
-        for sitemap in maps:
-            self._wait(sitemap, robots, frontier)
-            frontier.add((normalise(url) for url in read_sitemap(self.fetcher, sitemap)), depth=1)
+        waiting, seen = deque((url, 1) for url in maps), set(maps)
+        ends_at = self.clock() + _SITEMAPS_SECONDS
+        while waiting and not frontier.is_cut:
+            if len(seen) - len(waiting) >= MOST_SITEMAPS or self.clock() >= ends_at:
+                self._has_unread_lists = True
+                return
+            url, depth = waiting.popleft()
+            self._wait(url, robots, frontier)
+            found = read_sitemap(self.fetcher, url)
+            frontier.add(map(normalise, found.pages), depth=1)
+            named = [url for url in dict.fromkeys(found.maps) if url not in seen] if depth < _SITEMAP_DEPTH else []
+            seen.update(named)
+            waiting.extend((url, depth + 1) for url in named)
 
     def _pages(self, url: str, robots: Robots, frontier: Frontier, *, is_start: bool) -> Iterable[PageRead]:
         """What comes of one address: the page, and before it a note where the address led elsewhere."""

@@ -10,7 +10,7 @@ from django.conf import settings
 from knowledge import files
 from knowledge.actions import claim_crawl, finish_crawl, note_open_crawls, stop_crawl
 from knowledge.blocks import Block
-from knowledge.crawl.run import Bounds, Crawl, PageRead, Store, text_hash
+from knowledge.crawl.run import MOST_SITEMAPS, Bounds, Crawl, Ending, PageRead, Store, text_hash
 from knowledge.crawl.run import Kind as CrawlKind
 from knowledge.crawl.store import RunStore
 from knowledge.errors import ExtractFailed, KnowledgeError
@@ -44,13 +44,13 @@ def see_through(run: CrawlRun, *, bounds: Bounds | None = None) -> None:
     """Read a claimed run's source to the end and swap it in, or note why not."""
     store = RunStore(run)
     try:
-        note = _read(run.source, store, bounds or bounds_of(run.source))
-        finish_crawl(run=run, note=note)
+        bounds = bounds or bounds_of(run.source)
+        finish_crawl(run=run, note=_sentence(_read(run.source, store, bounds), bounds))
     except KnowledgeError as error:
         stop_crawl(run=run, error=error)
     except Exception:
         # The worker's outermost frame for a run: without this a run that trips over a bug of ours would be
-        # taken up again every minute, for ever.
+        # taken up again every minute, until its attempts are used up.
         log.exception("crawl run %s broke", run.pk)
         stop_crawl(run=run, error=KnowledgeError("crawl_broken", "Something went wrong on our side."))
 
@@ -74,15 +74,25 @@ def bounds_of(source: Source) -> Bounds:
     return Bounds(max_pages=min(room, Bounds.max_pages))
 
 
-def _read(source: Source, store: Store, bounds: Bounds) -> str:
-    """Read the source whole, or as far as the bounds go: then say so."""
+def _read(source: Source, store: Store, bounds: Bounds) -> Ending:
+    """Read the source whole, or as far as the bounds go."""
     if source.kind in _KINDS:
         fetcher = Fetcher(allow_private=settings.CRAWL_ALLOW_PRIVATE)
-        is_whole = Crawl(fetcher, store, bounds).run(source.url, kind=_KINDS[source.kind])
-        return "" if is_whole else _cut_sentence(bounds)
+        return Crawl(fetcher, store, bounds).run(source.url, kind=_KINDS[source.kind])
     if not store.visited():
         store.beat(found=1)
         store.keep(_written(source) if source.kind in WRITTEN else _uploaded(source), found=1)
+    return Ending.WHOLE
+
+
+def _sentence(ending: Ending, bounds: Bounds) -> str:
+    """Why the reading was not whole; '' if it was."""
+    if ending == Ending.FULL:
+        is_ours = bounds.max_pages >= Bounds.max_pages
+        why = "we read no more of one site" if is_ours else "your plan has room for no more"
+        return f"The site has more pages. The reading stopped at {bounds.max_pages:,} addresses: {why}."
+    if ending == Ending.MANY_LISTS:
+        return f"The site has more sitemaps than we read at once, {MOST_SITEMAPS} at most."
     return ""
 
 
@@ -102,11 +112,6 @@ def _uploaded(source: Source) -> PageRead:
         blocks=found.blocks,
         text_hash=text_hash(found.blocks),
     )
-
-
-def _cut_sentence(bounds: Bounds) -> str:
-    why = "we read no more of one site" if bounds.max_pages >= Bounds.max_pages else "your plan has room for no more"
-    return f"The site has more pages. The reading stopped at {bounds.max_pages:,} addresses: {why}."
 
 
 def _written(source: Source) -> PageRead:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from knowledge.crawl.run import Bounds, Crawl, PageRead, Visit
+from knowledge.crawl.run import MOST_SITEMAPS, Bounds, Crawl, Ending, PageRead, Visit
 from knowledge.errors import FetchFailed, FetchRefused, RunStopped
 from knowledge.fetch import Fetcher
 from tests.knowledge.web import Web, serving
@@ -257,3 +257,37 @@ def test_sitemap_source_reads_what_the_sitemap_lists(web: Web) -> None:
     store = Memory()
     Crawl(Fetcher(allow_private=frozenset({web.host})), store).run(web.url + "/maps/s.xml", kind="sitemap")
     assert store.states(web) == {"/a": "ok"}
+
+
+def sitemap(web: Web, path: str, *pages: str, maps: tuple[str, ...] = ()) -> None:
+    entries = "".join(f"<url><loc>{web.url}{page}</loc></url>" for page in pages)
+    entries += "".join(f"<sitemap><loc>{web.url}{name}</loc></sitemap>" for name in maps)
+    web.routes[path] = (200, {}, f"<urlset>{entries}</urlset>".encode())
+
+
+def listed(web: Web, start: str, store: Memory | None = None) -> tuple[Ending, Memory]:
+    store = store or Memory()
+    crawl = Crawl(Fetcher(allow_private=frozenset({web.host})), store, sleep=lambda seconds: None)
+    return crawl.run(web.url + start, kind="sitemap"), store
+
+
+def test_indexes_of_sitemaps_are_followed_three_deep_and_once(web: Web) -> None:
+    for path in ("/a", "/b", "/c", "/d"):
+        article(web, path)
+    sitemap(web, "/1.xml", "/a", maps=("/2.xml", "/1.xml"))
+    sitemap(web, "/2.xml", "/b", maps=("/3.xml", "/2.xml"))
+    sitemap(web, "/3.xml", "/c", maps=("/4.xml",))
+    sitemap(web, "/4.xml", "/d")
+    ending, store = listed(web, "/1.xml")
+    assert (ending, store.states(web)) == ("whole", {"/a": "ok", "/b": "ok", "/c": "ok"})
+    assert [path for path in web.paths() if path.endswith(".xml")] == ["/1.xml", "/2.xml", "/3.xml"]
+
+
+def test_no_more_sitemaps_are_read_than_the_bound_and_it_is_said(web: Web) -> None:
+    article(web, "/a")
+    sitemap(web, "/0.xml", maps=tuple(f"/{n}.xml" for n in range(1, 80)))
+    for n in range(1, 80):
+        sitemap(web, f"/{n}.xml", "/a")
+    ending, store = listed(web, "/0.xml")
+    assert (ending, store.states(web)) == ("many lists", {"/a": "ok"})
+    assert len([path for path in web.paths() if path.endswith(".xml")]) == MOST_SITEMAPS
