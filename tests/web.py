@@ -1,4 +1,4 @@
-"""A real daphne over this run's database, in a process of its own."""
+"""A real web server, and a worker, over this run's database, in processes of their own."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ def _await_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextmanager
-def working(folder: Path, port: int) -> Iterator[None]:
-    """A worker for everything but indexing, for a server at `port`; its log is in `folder`."""
+def working(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The process of a worker for everything but indexing, for a server at `port`; its log is in `folder`."""
     command = [sys.executable, "-m", "celery", "-A", "builtabot", "worker", "-P", "threads", "-c", "4", "-Q",
                "chat,watch,outside", "--without-gossip", "--without-mingle", "-l", "INFO"]  # fmt: skip
     environment = {**os.environ, "PORT": str(port), "DJANGO_SETTINGS_MODULE": "builtabot.settings"}
     with (folder / "worker.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
