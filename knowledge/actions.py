@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from knowledge import uploads
@@ -23,6 +23,7 @@ from tenants.workspace.models import Project
 CRAWLS = "crawl"  # kinds of work in the public Due table
 REREADS = "recrawl"
 LEASE_SECONDS = 60
+MOST_ATTEMPTS = 3  # what kills its worker would kill the next one, for ever
 REREAD = timedelta(hours=24)
 State = CrawlRun.State
 
@@ -77,7 +78,8 @@ def cancel_crawl(*, run: CrawlRun) -> CrawlRun:
 
 
 def claim_crawl(*, run_id: int | None = None) -> CrawlRun | None:
-    """Take the oldest waiting or abandoned run (or the one named), or None. One caller wins each.
+    """Take a waiting or abandoned run (or the one named), or None: the oldest first. One caller wins each. A run
+    that was abandoned too often ends here.
 
     The lease's time is also its fence: only who knows the last one may extend it (`extend_lease`).
     """
@@ -85,15 +87,22 @@ def claim_crawl(*, run_id: int | None = None) -> CrawlRun | None:
     with transaction.atomic():
         runs = CrawlRun.objects.select_for_update(skip_locked=True, of=("self",)).filter(claimable(now))
         named = runs.filter(pk=run_id) if run_id is not None else runs
-        run = named.select_related("source").order_by("queued_at", "pk").first()
-        if run is None:
-            return None
-        run.state = State.RUNNING
-        run.started_at = run.started_at or now
-        run.lease_until = now + timedelta(seconds=LEASE_SECONDS)
-        run.save(update_fields=["state", "started_at", "lease_until"])
-        due.note(CRAWLS, run.lease_until)
-        return run
+        while run := named.select_related("source").order_by("queued_at", "pk").first():
+            if run.attempts < MOST_ATTEMPTS:
+                return _take(run, now)
+            Chunk.objects.filter(document__run=run).delete()
+            _end(run, State.FAILED, f"The reading broke off {MOST_ATTEMPTS} times, and was given up.")
+        return None
+
+
+def _take(run: CrawlRun, now: datetime) -> CrawlRun:
+    if run.started_at is None:
+        run.started_at, run.content_version = now, run.source.content_version
+    run.state, run.attempts = State.RUNNING, run.attempts + 1
+    run.lease_until = now + timedelta(seconds=LEASE_SECONDS)
+    run.save(update_fields=["state", "started_at", "content_version", "attempts", "lease_until"])
+    due.note(CRAWLS, run.lease_until)
+    return run
 
 
 def extend_lease(*, run: CrawlRun, **progress: int) -> None:
@@ -124,41 +133,42 @@ def finish_crawl(*, run: CrawlRun, note: str = "") -> CrawlRun:
     """End a run that has read everything: its pages answer from now on and the old ones vanish, at once. `note`
     says why it was not quite everything.
 
-    A run without a single readable page fails instead, and the old content stays. Raises RunStopped if the
-    lease was lost meanwhile.
+    A run without a single readable page fails instead, and the old content stays. A source whose content has
+    changed meanwhile is queued again. Raises RunStopped if the lease was lost meanwhile.
     """
     with transaction.atomic():
         held = _lock_held(run)
         documents = Document.objects.filter(run=held, state=Document.State.OK)
         if not documents.exists():
-            return _end(held, State.FAILED, _why_nothing(held))
+            return _end_and_follow(held, State.FAILED, _why_nothing(held))
         Chunk.objects.filter(document__run=held).update(is_live=True)
         documents.update(is_live=True)
         Document.objects.filter(source=held.source).exclude(run=held).delete()
         uploads.drop_superseded(source_id=held.source_id, run=held)
         held.indexed = documents.count()
         Source.objects.filter(pk=held.source_id).update(live_run=held)
-        return _end(held, State.DONE, note)
+        return _end_and_follow(held, State.DONE, note)
 
 
 def stop_crawl(*, run: CrawlRun, error: KnowledgeError) -> CrawlRun | None:
     """End a run that could not go on. Its pages never answered; the old content stays.
 
-    None, and nothing written, where another worker holds the run now.
+    None, and nothing written, where another worker holds the run now, or the source is gone.
     """
     with transaction.atomic():
         try:
             held = _lock_held(run)
         except RunStopped:
             return None
-        Chunk.objects.filter(document__run=held).delete()
-        is_cancelled = error.code == "cancelled"
-        return _end(held, State.CANCELLED if is_cancelled else State.FAILED, "" if is_cancelled else error.sentence)
+        if error.code == "cancelled":
+            Chunk.objects.filter(document__run=held).delete()
+            return _end(held, State.CANCELLED, "")
+        return _end_and_follow(held, State.FAILED, error.sentence)
 
 
 def change_source(*, source: Source, name: str, text: str) -> None:
     """Give a source another name, or a written one another text. Read it again for the text to answer."""
-    Source.objects.filter(pk=source.pk).update(name=name, text=text)
+    Source.objects.filter(pk=source.pk).update(name=name, text=text, content_version=F("content_version") + 1)
 
 
 def remove_source(*, source: Source) -> None:
@@ -187,10 +197,25 @@ def reread_sources() -> int:
 
 
 def _lock_held(run: CrawlRun) -> CrawlRun:
-    held = CrawlRun.objects.select_for_update(of=("self",)).select_related("source").get(pk=run.pk)
+    """The source's row and then the run's, both held: in the order of `start_crawl`."""
+    source = Source.objects.select_for_update(no_key=True).filter(pk=run.source_id).first()
+    held = CrawlRun.objects.select_for_update().filter(pk=run.pk).first()
+    if source is None or held is None:
+        raise RunStopped("source_removed", "The source was removed.")
     if held.state != State.RUNNING or held.lease_until != run.lease_until:
         raise RunStopped("lease_lost", "Another worker has taken this crawl over.")
+    held.source = source
     return held
+
+
+def _end_and_follow(run: CrawlRun, state: CrawlRun.State, error: str) -> CrawlRun:
+    """End a locked run, and queue another if the content is not what it was when the run was first taken."""
+    if state == State.FAILED:
+        Chunk.objects.filter(document__run=run).delete()
+    ended = _end(run, state, error)
+    if run.source.content_version != run.content_version:
+        start_crawl(source=run.source)
+    return ended
 
 
 def _end(run: CrawlRun, state: CrawlRun.State, error: str) -> CrawlRun:

@@ -34,6 +34,9 @@ class Source(models.Model):
     prompted_by = models.CharField(
         max_length=60, blank=True, help_text="What it was written for, in the words of whoever asked: `gap:12`."
     )
+    content_version = models.PositiveIntegerField(
+        default=0, help_text="Rises with each change of the name, the text or the file."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -107,6 +110,10 @@ class CrawlRun(models.Model):
     indexed = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="How often it was taken since it was last put back in good order."
+    )
+    content_version = models.PositiveIntegerField(default=0, help_text="The source's, when it was first taken.")
     cancel_requested = models.BooleanField(default=False)
     error = models.CharField(max_length=300, blank=True)
     queued_at = models.DateTimeField(default=timezone.now)

@@ -8,6 +8,7 @@ from uuid import uuid4
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from knowledge import files
@@ -38,7 +39,9 @@ def replace_file(*, source: Source, content: File[bytes], file_name: str) -> Sou
     """Give a source a newer file. The old one answers, and opens, until the new one has been read."""
     with transaction.atomic():
         Source.objects.select_for_update().get(pk=source.pk, kind=Source.Kind.FILE)
-        return _keep(source, content, file_name)
+        file = _keep(source, content, file_name)
+        Source.objects.filter(pk=source.pk).update(content_version=F("content_version") + 1)
+        return file
 
 
 def _keep(source: Source, content: File[bytes], file_name: str) -> SourceFile:
