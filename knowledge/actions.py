@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from knowledge import uploads
@@ -13,11 +13,13 @@ from knowledge.crawl.frontier import host_and_port
 from knowledge.errors import KnowledgeError, RunStopped
 from knowledge.events import CrawlFinished, CrawlQueued, SourceAdded
 from knowledge.models import Chunk, CrawlRun, Document, Source
-from knowledge.policies import FETCHED, OPEN, claimable, is_open, may_move
+from knowledge.policies import FETCHED, OPEN, claimable, cut_sentence, full_sentence, is_open, may_move, page_room
 from knowledge.targets import parse
 from tenants import due
 from tenants.actions import beat
 from tenants.events import publish
+from tenants.models import Tenant
+from tenants.schema import current_schema
 from tenants.workspace.models import Project
 
 CRAWLS = "crawl"  # kinds of work in the public Due table
@@ -25,6 +27,7 @@ REREADS = "recrawl"
 LEASE_SECONDS = 60
 MOST_ATTEMPTS = 3  # what kills its worker would kill the next one, for ever
 REREAD = timedelta(hours=24)
+CARRY = timedelta(days=14)  # how long a page that cannot be read answers as it was: no outage is longer
 State = CrawlRun.State
 
 
@@ -133,21 +136,28 @@ def finish_crawl(*, run: CrawlRun, note: str = "") -> CrawlRun:
     """End a run that has read everything: its pages answer from now on and the old ones vanish, at once. `note`
     says why it was not quite everything.
 
-    A run without a single readable page fails instead, and the old content stays. A source whose content has
-    changed meanwhile is queued again. Raises RunStopped if the lease was lost meanwhile.
+    A page that could not be read now, and is not said to be gone, goes on answering as it was last read. Pages
+    beyond what the plan has left by now are dropped. A run without a single readable page fails instead, and the
+    old content stays. A source whose content has changed meanwhile is queued again. Raises RunStopped if the lease
+    was lost meanwhile.
     """
     with transaction.atomic():
+        tenant = _hold_tenant()
         held = _lock_held(run)
         documents = Document.objects.filter(run=held, state=Document.State.OK)
         if not documents.exists():
             return _end_and_follow(held, State.FAILED, _why_nothing(held))
-        Chunk.objects.filter(document__run=held).update(is_live=True)
+        room = page_room(tenant, held.source)
+        if room is not None and room <= 0:
+            return _end_and_follow(held, State.FAILED, full_sentence(tenant))
+        notes = [note, _carry_over(held), _cut(documents, room)]
+        Chunk.objects.filter(document__in=documents).update(is_live=True)
         documents.update(is_live=True)
         Document.objects.filter(source=held.source).exclude(run=held).delete()
         uploads.drop_superseded(source_id=held.source_id, run=held)
         held.indexed = documents.count()
         Source.objects.filter(pk=held.source_id).update(live_run=held)
-        return _end_and_follow(held, State.DONE, note)
+        return _end_and_follow(held, State.DONE, " ".join(filter(None, dict.fromkeys(notes))))
 
 
 def stop_crawl(*, run: CrawlRun, error: KnowledgeError) -> CrawlRun | None:
@@ -196,6 +206,13 @@ def reread_sources() -> int:
     return len(late)
 
 
+def _hold_tenant() -> Tenant:
+    """The present tenant, its row held: of two readings that end at once only one gets the plan's last pages."""
+    rows = Tenant.objects.select_for_update(of=("self",), no_key=True).select_related("plan")
+    tenant: Tenant = rows.get(schema_name=current_schema())
+    return tenant
+
+
 def _lock_held(run: CrawlRun) -> CrawlRun:
     """The source's row and then the run's, both held: in the order of `start_crawl`."""
     source = Source.objects.select_for_update(no_key=True).filter(pk=run.source_id).first()
@@ -206,6 +223,31 @@ def _lock_held(run: CrawlRun) -> CrawlRun:
         raise RunStopped("lease_lost", "Another worker has taken this crawl over.")
     held.source = source
     return held
+
+
+def _carry_over(run: CrawlRun) -> str:
+    """Give a locked run the live pages that it could not read now, with their passages; a sentence about them.
+
+    Only a page that is said to be gone, or that the source no longer reaches, stops answering at once: a shop that
+    is down at night must not have forgotten its help centre in the morning.
+    """
+    missed = {page.url: page for page in Document.objects.filter(run=run, may_return=True)}
+    since = timezone.now() - CARRY
+    live = Document.objects.filter(source=run.source, is_live=True, url__in=missed, fetched_at__gt=since)
+    kept = list(live.exclude(run=run))
+    for page in kept:
+        page.run, page.error = run, f"{missed[page.url].error} What was read before still answers."[:300]
+    Document.objects.filter(run=run, url__in=[page.url for page in kept]).delete()
+    Document.objects.bulk_update(kept, ["run", "error"])
+    count = f"{len(kept):,} pages" if len(kept) > 1 else "One page"
+    return f"{count} could not be read now. What was read before still answers." if kept else ""
+
+
+def _cut(documents: QuerySet[Document], room: int | None) -> str:
+    """Drop the pages read last that the plan has no room for; a sentence if there were any."""
+    surplus = list(documents.order_by("pk").values_list("pk", flat=True)[room:]) if room is not None else []
+    Document.objects.filter(pk__in=surplus).delete()
+    return cut_sentence(room) if surplus and room is not None else ""
 
 
 def _end_and_follow(run: CrawlRun, state: CrawlRun.State, error: str) -> CrawlRun:

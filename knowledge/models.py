@@ -148,6 +148,7 @@ class Document(models.Model):
     language = models.CharField(max_length=8, blank=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.OK)
     error = models.CharField(max_length=300, blank=True, help_text="What went wrong, in a sentence that helps.")
+    may_return = models.BooleanField(default=False, help_text="It could not be read now; nothing says that it is gone.")
     text_hash = models.CharField(max_length=64, blank=True)
     links: Any = models.JSONField(
         default=list, blank=True, help_text="Addresses found here, so that a resumed run need not fetch it again."

@@ -8,6 +8,9 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from knowledge.models import CrawlRun, Document, Source, SourceFile
+from tenants import billing
+from tenants.billing import Kind
+from tenants.models import Tenant
 
 OPEN = (CrawlRun.State.QUEUED, CrawlRun.State.RUNNING)
 FETCHED = (Source.Kind.SITE, Source.Kind.SITEMAP, Source.Kind.PAGE)
@@ -36,6 +39,25 @@ def get_source_for(project_id: int, source_id: int) -> Source | None:
 def live_pages() -> QuerySet[Document]:
     """The pages that answer now and count for the plan: those that were read, not what somebody wrote."""
     return Document.objects.filter(is_live=True, source__kind__in=(*FETCHED, Source.Kind.FILE))
+
+
+def page_room(tenant: Tenant, source: Source) -> int | None:
+    """How many pages of the plan the other sources leave to this one; None without a limit, or for what somebody
+    wrote. Below 1 there is no room at all."""
+    limit = None if source.kind in WRITTEN else billing.limit_of(tenant, Kind.PAGES)
+    return None if limit is None else limit - live_pages().exclude(source=source).count()
+
+
+def full_sentence(tenant: Tenant) -> str:
+    """Why nothing can be read when there is no room."""
+    limit = billing.limit_of(tenant, Kind.PAGES) or 0
+    return f"Every page of your plan is in use, {limit:,} in all. Remove a source."
+
+
+def cut_sentence(pages: int, *, is_plans: bool = True) -> str:
+    """Why there is more than was read."""
+    why = "your plan has room for no more" if is_plans else "we read no more of one site"
+    return f"The site has more pages. The reading stopped at {pages:,} addresses: {why}."
 
 
 def count_pages(_since: datetime) -> int:

@@ -28,6 +28,7 @@ _LONGEST_WAIT_SECONDS = 30.0
 MOST_SITEMAPS = 50
 _SITEMAP_DEPTH = 3  # an index, an index in it, and their maps
 _SITEMAPS_SECONDS = 30.0  # a turn that goes by reading lists gets no page read
+_GONE = frozenset({"http_404", "http_410"})
 _HTML = frozenset({"text/html", "application/xhtml+xml", ""})
 _NOT_FOUND = re.compile(r"^\W*(404\b|page not found|not found|error 404)", re.IGNORECASE)
 
@@ -38,7 +39,8 @@ Kind = Literal["site", "sitemap", "page"]
 @dataclass(frozen=True)
 class PageRead:
     """One address with its outcome. `error` is a sentence for people; `links` are normalised; `file_id`
-    names the uploaded file that it is, if it is one."""
+    names the uploaded file that it is, if it is one. `may_return`: it could not be read now, which does not say that
+    it is gone."""
 
     url: str
     state: State
@@ -49,6 +51,7 @@ class PageRead:
     links: tuple[str, ...] = ()
     text_hash: str = ""
     file_id: str = ""
+    may_return: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Visit:
     links: tuple[str, ...]
     text_hash: str
     was_redirect: bool
+    may_return: bool = False
 
 
 class Store(Protocol):
@@ -65,6 +69,9 @@ class Store(Protocol):
 
     def visited(self) -> dict[str, Visit]:
         """The addresses that this run has already stored."""
+
+    def live_urls(self) -> list[str]:
+        """The addresses of the source's pages that answer now."""
 
     def beat(self, *, found: int) -> None:
         """Say that the run lives; called before every fetch and during every wait."""
@@ -98,6 +105,7 @@ class Crawl:
     clock: Callable[[], float] = time.monotonic
     _next_at: float = 0.0
     _hashes: set[str] = field(default_factory=set)
+    _is_unsure: bool = False  # something could not be read, so nobody knows what it would have led to
     _has_unread_lists: bool = False
 
     def run(self, start_url: str, *, kind: Kind = "site") -> Ending:
@@ -110,10 +118,11 @@ class Crawl:
         robots = read_robots(self.fetcher, start)
         visited = self.store.visited()
         self._hashes.update(visit.text_hash for visit in visited.values() if visit.text_hash)
+        self._is_unsure = any(visit.may_return for visit in visited.values())
         frontier = self._frontier(start, kind, visited)
         if kind != "page":
             self._add_sitemaps(frontier, robots, start_url, kind)
-        while entry := frontier.pop():
+        while entry := frontier.pop() or self._recall(frontier, kind):
             url, depth = entry
             if visit := visited.get(url):
                 frontier.add(visit.links, depth=depth + (not visit.was_redirect))
@@ -144,15 +153,25 @@ class Crawl:
         ends_at = self.clock() + _SITEMAPS_SECONDS
         while waiting and not frontier.is_cut:
             if len(seen) - len(waiting) >= MOST_SITEMAPS or self.clock() >= ends_at:
-                self._has_unread_lists = True
+                self._is_unsure = self._has_unread_lists = True
                 return
             url, depth = waiting.popleft()
             self._wait(url, robots, frontier)
             found = read_sitemap(self.fetcher, url)
+            self._is_unsure |= found.is_unread
             frontier.add(map(normalise, found.pages), depth=1)
             named = [url for url in dict.fromkeys(found.maps) if url not in seen] if depth < _SITEMAP_DEPTH else []
             seen.update(named)
             waiting.extend((url, depth + 1) for url in named)
+
+    def _recall(self, frontier: Frontier, kind: Kind) -> tuple[str, int] | None:
+        """When all else is read and something was not: the pages that answer now, since what led to them may be
+        what could not be read."""
+        if not self._is_unsure or kind == "page":
+            return None
+        self._is_unsure = False
+        frontier.add(self.store.live_urls(), depth=1)
+        return frontier.pop()
 
     def _pages(self, url: str, robots: Robots, frontier: Frontier, *, is_start: bool) -> Iterable[PageRead]:
         """What comes of one address: the page, and before it a note where the address led elsewhere."""
@@ -163,7 +182,9 @@ class Crawl:
         except (FetchRefused, FetchFailed) as error:
             if is_start:
                 raise
-            return [PageRead(url, "failed", error.sentence)]
+            may_return = isinstance(error, FetchFailed) and error.code not in _GONE
+            self._is_unsure |= may_return
+            return [PageRead(url, "failed", error.sentence, may_return=may_return)]
         final = normalise(page.final_url) or url
         if final == url:
             return [self._read(url, page, frontier)]
@@ -215,7 +236,7 @@ class Crawl:
         try:
             found = _extracted(url, page)
         except ExtractFailed as error:
-            return PageRead(url, "failed", error.sentence)
+            return PageRead(url, "failed", error.sentence, may_return=True)
         if found is None:
             return PageRead(url, "skipped", f"This is not a page ({page.content_type[:60]}).")
         links = tuple(dict.fromkeys(filter(None, (normalise(link) for link in found.links))))

@@ -33,11 +33,15 @@ class RunStore:
         self._fetched = sum(counts.values())
 
     def visited(self) -> dict[str, Visit]:
-        rows = self._run.documents.values_list("url", "links", "text_hash", "title", "state")
+        rows = self._run.documents.values_list("url", "links", "text_hash", "title", "state", "may_return")
         return {
-            url: Visit(tuple(links), digest, state == Document.State.SKIPPED and len(links) == 1 and not title)
-            for url, links, digest, title, state in rows
+            url: Visit(tuple(links), digest, state == Document.State.SKIPPED and len(links) == 1 and not title, later)
+            for url, links, digest, title, state, later in rows
         }
+
+    def live_urls(self) -> list[str]:
+        live = Document.objects.filter(source=self._run.source_id, is_live=True)
+        return list(live.order_by("pk").values_list("url", flat=True))
 
     def beat(self, *, found: int) -> None:
         if time.monotonic() - self._beaten_at >= _BEAT_SECONDS:
@@ -61,6 +65,7 @@ class RunStore:
                 language=language,
                 state=page.state,
                 error=page.error[:300],
+                may_return=page.may_return,
                 text_hash=page.text_hash,
                 links=list(page.links),
                 words=sum(len(block.text.split()) for block in page.blocks),

@@ -16,10 +16,9 @@ from knowledge.crawl.store import RunStore
 from knowledge.errors import ExtractFailed, KnowledgeError
 from knowledge.fetch import Fetcher
 from knowledge.models import CrawlRun, Source
-from knowledge.policies import WRITTEN, live_pages
+from knowledge.policies import WRITTEN, cut_sentence, full_sentence, page_room
 from knowledge.uploads import newest_file
 from tenants import billing
-from tenants.billing import Kind
 
 log = logging.getLogger(__name__)
 _KINDS: dict[str, CrawlKind] = {Source.Kind.SITE: "site", Source.Kind.SITEMAP: "sitemap", Source.Kind.PAGE: "page"}
@@ -65,12 +64,11 @@ def bounds_of(source: Source) -> Bounds:
     tenant = billing.current()
     if tenant.has_ended:
         raise KnowledgeError("plan_ended", "Your plan has ended. What was read stays; nothing new is read.")
-    limit = billing.limit_of(tenant, Kind.PAGES)
-    if limit is None:
+    room = page_room(tenant, source)
+    if room is None:
         return Bounds()
-    room = limit - live_pages().exclude(source=source).count()
     if room <= 0:
-        raise KnowledgeError("pages_used_up", f"Every page of your plan is in use, {limit:,} in all. Remove a source.")
+        raise KnowledgeError("pages_used_up", full_sentence(tenant))
     return Bounds(max_pages=min(room, Bounds.max_pages))
 
 
@@ -88,9 +86,7 @@ def _read(source: Source, store: Store, bounds: Bounds) -> Ending:
 def _sentence(ending: Ending, bounds: Bounds) -> str:
     """Why the reading was not whole; '' if it was."""
     if ending == Ending.FULL:
-        is_ours = bounds.max_pages >= Bounds.max_pages
-        why = "we read no more of one site" if is_ours else "your plan has room for no more"
-        return f"The site has more pages. The reading stopped at {bounds.max_pages:,} addresses: {why}."
+        return cut_sentence(bounds.max_pages, is_plans=bounds.max_pages < Bounds.max_pages)
     if ending == Ending.MANY_LISTS:
         return f"The site has more sitemaps than we read at once, {MOST_SITEMAPS} at most."
     return ""

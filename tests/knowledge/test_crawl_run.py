@@ -22,6 +22,7 @@ class Memory:
     pages: list[PageRead] = field(default_factory=list)
     beats: int = 0
     stop_after: int = 10_000
+    live: list[str] = field(default_factory=list)
 
     def visited(self) -> dict[str, Visit]:
         return {
@@ -29,9 +30,13 @@ class Memory:
                 page.links,
                 page.text_hash,
                 page.state == "skipped" and len(page.links) == 1 and not page.title,
+                page.may_return,
             )
             for page in self.pages
         }
+
+    def live_urls(self) -> list[str]:
+        return self.live
 
     def beat(self, *, found: int) -> None:
         self.beats += 1
@@ -291,3 +296,33 @@ def test_no_more_sitemaps_are_read_than_the_bound_and_it_is_said(web: Web) -> No
     ending, store = listed(web, "/0.xml")
     assert (ending, store.states(web)) == ("many lists", {"/a": "ok"})
     assert len([path for path in web.paths() if path.endswith(".xml")]) == MOST_SITEMAPS
+
+
+@pytest.mark.parametrize(
+    ("answer", "may_return"),
+    [(404, False), (410, False), (401, True), (403, True), (429, True), (500, True), (503, True)],
+)
+def test_a_page_that_may_return_is_told_from_one_that_is_gone(web: Web, answer: int, may_return: bool) -> None:
+    article(web, "/", "/a")
+    web.routes["/a"] = (answer, {"Retry-After": "0"}, b"")
+    store = Memory()
+    Crawl(Fetcher(allow_private=frozenset({web.host})), store, sleep=lambda seconds: None).run(web.url + "/")
+    assert {page.url.removeprefix(web.url): page.may_return for page in store.pages} == {"/": False, "/a": may_return}
+
+
+@pytest.mark.parametrize("broken", ["/hub", "/sitemap.xml"])
+def test_what_an_unreadable_page_or_sitemap_led_to_is_visited_all_the_same(web: Web, broken: str) -> None:
+    article(web, "/", "/hub")
+    article(web, "/hub")
+    article(web, "/child")
+    web.routes[broken] = (503, {"Retry-After": "0"}, b"")
+    store = Memory(live=[web.url + "/hub", web.url + "/child", "https://elsewhere.example/"])
+    Crawl(Fetcher(allow_private=frozenset({web.host})), store, sleep=lambda seconds: None).run(web.url + "/")
+    assert store.states(web)["/child"] == "ok"
+    assert {page.url for page in store.pages} == {web.url + path for path in ("/", "/hub", "/child")}
+
+
+def test_a_page_that_nothing_leads_to_is_not_visited_when_all_could_be_read(web: Web) -> None:
+    article(web, "/")
+    article(web, "/old")
+    assert crawl(web, store=Memory(live=[web.url + "/old"])).states(web) == {"/": "ok"}

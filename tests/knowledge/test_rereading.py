@@ -1,4 +1,4 @@
-"""What is changed, removed or broken while it is read."""
+"""What a later reading may take away: not what could not be read, nor what was changed meanwhile."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from knowledge.crawl.store import RunStore
 from knowledge.crawl.work import see_through, work_off
 from knowledge.errors import KnowledgeError
 from knowledge.models import Chunk, CrawlRun, Document, Source
+from knowledge.search import search
 from tenants.workspace.models import Project
 from tests.cast import Cast
 from tests.conftest import Tenants
-from tests.knowledge.web import Web, serving
+from tests.knowledge.web import Answer, Web, serving
 
 TEXT = "You can send a lamp back within thirty days of delivery, and we pay the postage for the parcel."
+DOWN: Answer = (503, {"Retry-After": "0"}, b"down for maintenance")
 
 
 @pytest.fixture
@@ -64,6 +66,63 @@ def live(source: Source, web: Web) -> set[str]:
 
 def answers(source: Source) -> list[str]:
     return list(Chunk.objects.filter(document__source=source, is_live=True).values_list("text", flat=True))
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_pages_that_cannot_be_read_tonight_go_on_answering(shop: Cast, web: Web, status: int) -> None:
+    source = site(shop, web)
+    first = source.runs.get()
+    for n in (1, 2):
+        web.routes[f"/p{n}"] = (status, {"Retry-After": "0"}, b"")
+    run = read(source)
+    assert (run.state, run.indexed, run.failed) == ("done", 4, 2)
+    assert run.error == "2 pages could not be read now. What was read before still answers."
+    assert live(source, web) == {"/", "/p1", "/p2", "/p3"}
+    best = search(shop.project_id, "Topic 1, case number 1").passages[0]
+    assert best.url == web.url + "/p1"
+    page = Document.objects.get(run=run, url=web.url + "/p1")
+    assert (page.state, page.is_live) == ("ok", True)
+    assert page.error.endswith(f"({status}). What was read before still answers.")
+    assert not Document.objects.filter(run=first).exists()
+
+
+def test_a_page_that_answers_nothing_at_all_goes_on_answering_here(shop: Cast, web: Web) -> None:
+    source = site(shop, web)
+    web.routes["/p1"] = (200, {"Content-Length": "100000"}, b"broken off")
+    assert read(source).state == "done"
+    assert live(source, web) == {"/", "/p1", "/p2", "/p3"}
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_page_that_is_gone_stops_answering_at_once(shop: Cast, web: Web, status: int) -> None:
+    source = site(shop, web)
+    web.routes["/p1"] = (status, {}, b"")
+    run = read(source)
+    assert (run.state, run.error) == ("done", "")
+    assert live(source, web) == {"/", "/p2", "/p3"}
+
+
+def test_a_page_that_comes_back_is_read_anew(shop: Cast, web: Web) -> None:
+    source = site(shop, web)
+    page, web.routes["/p1"] = web.routes["/p1"], DOWN
+    read(source)
+    web.routes["/p1"] = page
+    run = read(source)
+    assert (run.state, run.error, run.failed) == ("done", "", 0)
+    assert not Document.objects.filter(source=source).exclude(error="").exists()
+
+
+def test_a_page_that_was_away_for_two_weeks_is_given_up(shop: Cast, web: Web) -> None:
+    source = site(shop, web)
+    web.routes["/p1"] = DOWN
+    long_ago = timezone.now() - actions.CARRY
+    Document.objects.filter(source=source, url__endswith="/p1").update(fetched_at=long_ago + timedelta(hours=1))
+    read(source)
+    assert "/p1" in live(source, web)
+    Document.objects.filter(source=source, url__endswith="/p1").update(fetched_at=long_ago)
+    run = read(source)
+    assert (run.state, run.error) == ("done", "")
+    assert live(source, web) == {"/", "/p2", "/p3"}
 
 
 def test_a_text_changed_while_it_is_read_is_read_again(shop: Cast) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from knowledge import actions
-from knowledge.crawl.work import work_off
+from knowledge.crawl.work import bounds_of, see_through, work_off
 from knowledge.models import CrawlRun, Document, Source
 from tenants import billing
 from tenants.billing import Kind
@@ -126,3 +126,34 @@ def test_after_the_end_nothing_is_read_and_nothing_is_lost(shop: Cast, web: Web)
     assert (run.state, web.paths()) == ("failed", [])
     assert "Your plan has ended." in run.error
     assert Document.objects.get(pk=shop.document_id).is_live
+
+
+def test_two_readings_at_once_share_what_the_plan_has_left(shop: Cast, web: Web) -> None:
+    limit(5)  # one page is in use; two sources of four and one pages believe that they have four each
+    project = Project.objects.get(pk=shop.project_id)
+    held = []
+    for kind, path in (("page", "/d"), ("site", "/")):
+        source = actions.add_source(project=project, kind=kind, url=web.url + path)
+        run = actions.claim_crawl(run_id=actions.start_crawl(source=source).pk)
+        assert run
+        held.append((run, bounds_of(source)))
+    for run, bounds in held:
+        see_through(run, bounds=bounds)
+    assert pages(shop).used == 5
+    single, site = (CrawlRun.objects.get(pk=run.pk) for run, _ in held)
+    assert (live(single), live(site), site.indexed) == (1, 3, 3)
+    assert ROOM in site.error
+    assert Document.objects.filter(source=site.source_id, is_live=True, url=web.url + "/").exists()
+
+
+def test_a_reading_for_which_nothing_is_left_at_its_end_keeps_what_it_had(shop: Cast, web: Web) -> None:
+    limit(5)
+    source = actions.add_source(project=Project.objects.get(pk=shop.project_id), kind="site", url=web.url + "/")
+    run = actions.claim_crawl(run_id=actions.start_crawl(source=source).pk)
+    assert run
+    bounds = bounds_of(source)
+    limit(1)
+    see_through(run, bounds=bounds)
+    run.refresh_from_db()
+    assert (run.state, live(run), pages(shop).used) == ("failed", 0, 1)
+    assert "Every page of your plan is in use" in run.error
