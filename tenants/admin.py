@@ -86,7 +86,7 @@ class TenantForm(forms.ModelForm[Tenant]):
             if not self.instance.has_only_tried:
                 self.add_error("trial_ends_at", "Only a trial can be extended: here a plan was started, or cancelled.")
             elif until is None or until <= timezone.now():
-                self.add_error("trial_ends_at", "A trial has an end, and one that is to come.")
+                self.add_error("trial_ends_at", "A trial has an end. It is still to come.")
         if cleaned.get("starts_now") and not cleaned.get("plan"):
             self.add_error("plan", "Which plan?")
         return cleaned

@@ -192,7 +192,7 @@ def test_staff_extend_a_trial_that_has_ended_and_nothing_else(staff: Client, ten
     Tenant.objects.filter(pk=a.tenant_id).update(
         subscription="ended", plan=Plan.objects.get(key="professional"), trial_ends_at=now - timedelta(days=1)
     )
-    assert "one that is to come" in extend(staff, a, now - timedelta(hours=1))
+    assert "It is still to come" in extend(staff, a, now - timedelta(hours=1))
     assert a.tenant.standing() == "ended"
     assert extend(staff, a, now + timedelta(days=7)) == ""
     assert (a.tenant.standing(), a.tenant.name) == ("trial", "Renamed")
