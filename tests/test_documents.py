@@ -40,6 +40,12 @@ def test_named_files_exist(document: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_says_is_in_a_file_is_there(document: Path) -> None:
+    pointed = re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.py): (\w+)`", document.read_text())
+    assert [(path, name) for path, name in pointed if not re.search(rf"\b{name}\b", (ROOT / path).read_text())] == []
+
+
 def test_the_reader_of_names_works() -> None:
     text = "See `chat/log.py`, `chat/views.py: widget_session`, `make demo`, [that](docs/protocol.md) and [x](https://a.b/c.md)."
     assert named_in(text) == {"chat/log.py", "chat/views.py", "docs/protocol.md"}
