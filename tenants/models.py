@@ -54,7 +54,6 @@ class Plan(models.Model):
     pages = models.PositiveIntegerField(null=True, blank=True)
     seats = models.PositiveIntegerField(null=True, blank=True)
     projects = models.PositiveIntegerField(null=True, blank=True)
-    live_support = models.BooleanField(default=True)
     slack = models.BooleanField(default=False)
 
     def __str__(self) -> str:
