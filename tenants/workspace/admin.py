@@ -216,6 +216,16 @@ class SeatAdmin(WorkspaceAdmin):
         wanted = SeatChange(obj.name, obj.role, obj.is_active, list(form.cleaned_data["projects"]))
         change_seat(by=acting_seat(request), seat_id=obj.pk, change=wanted)
 
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """A role is no secret, and the record of a change says from which to which."""
+        said = super().construct_change_message(request, form, formsets, add)
+        if "role" in form.changed_data:
+            was, now = (Seat.Role(form_data["role"]).label for form_data in (form.initial, form.cleaned_data))
+            for part in said:
+                fields = part["changed"]["fields"]
+                fields[fields.index("Role")] = f"Role from {was} to {now}"
+        return said
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The action has written the projects already."""
 

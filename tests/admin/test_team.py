@@ -31,7 +31,8 @@ def test_an_owner_changes_a_role_and_projects(tenants: Tenants) -> None:
     with a.inside():
         changed = Seat.objects.get(pk=a.agent.seat_id)
         assert (changed.role, [project.pk for project in changed.projects.all()]) == ("analyst", [a.project_id])
-        assert AuditEntry.objects.get(data__model="workspace.seat").actor == a.owner.name
+        entry = AuditEntry.objects.get(data__model="workspace.seat")
+        assert (entry.actor, entry.data["text"]) == (a.owner.name, "Changed Role from Agent to Analyst and Projects.")
 
 
 @pytest.mark.parametrize("change", [{"role": "agent"}, {"is_active": None}])
