@@ -53,13 +53,13 @@ def propose_address(request: TenantRequest) -> HttpResponse:
 def confirm_address(request: TenantRequest) -> HttpResponse:
     """That a letter with a link is on its way; who is signed in may ask for another, one in three minutes."""
     unconfirmed = EmailAddress.objects.filter(user_id=request.user.pk, verified=False).order_by("-primary").first()
+    said = ""
     if request.method == "POST" and unconfirmed is not None:
         key = unconfirmed.email.lower()
-        limited: HttpResponse | None = ratelimit.consume_or_429(request, action="confirm_email", key=key)
-        if limited is not None:
-            return limited
-        unconfirmed.send_confirmation(request)
-    return render(request, "account/verification_sent.html", {"unconfirmed": unconfirmed})
+        said = "sent" if ratelimit.consume(request, action="confirm_email", key=key) else "too_soon"
+        if said == "sent":
+            unconfirmed.send_confirmation(request)
+    return render(request, "account/verification_sent.html", {"unconfirmed": unconfirmed, "said": said})
 
 
 @login_required
