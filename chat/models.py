@@ -232,7 +232,7 @@ class Turn(models.Model):
 
     MOVES: dict[str, frozenset[str]] = {
         State.QUEUED: frozenset({State.RUNNING, State.DROPPED, State.FAILED}),
-        State.RUNNING: frozenset({State.RUNNING, State.DONE, State.DROPPED, State.FAILED}),
+        State.RUNNING: frozenset({State.RUNNING, State.QUEUED, State.DONE, State.DROPPED, State.FAILED}),
         State.DONE: frozenset(),
         State.DROPPED: frozenset(),
         State.FAILED: frozenset(),

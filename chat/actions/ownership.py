@@ -11,8 +11,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from chat import ports, quota, sentences
+from chat.actions.questions import answer_rest, go_on
 from chat.errors import AlreadyTaken, NotAllowed, NotHolder, PlanEnded
 from chat.events import (
+    ContactLeft,
     ConversationClaimed,
     ConversationReleased,
     ConversationResolved,
@@ -35,13 +37,17 @@ def open_handoff(episode: Episode) -> Handoff | None:
     return Handoff.objects.filter(episode=episode, state__in=OPEN_HANDOFFS).first()
 
 
-def _move(conversation: Conversation, owner: str, holder: Seat | None = None) -> None:
-    """Give the word to `owner`. Needs the lock; unfinished turns of the old epoch are dropped."""
+def _move(conversation: Conversation, owner: str, holder: Seat | None = None, *, goes_on: bool = False) -> None:
+    """Give the word to `owner`. Needs the lock; unfinished turns of the old epoch are dropped, unless the AI `goes_on`
+    with them."""
     if owner not in Conversation.MOVES[conversation.owner]:
         raise NotAllowed
     conversation.owner, conversation.holder = owner, holder
     conversation.epoch += 1
     conversation.save(update_fields=["owner", "holder", "epoch"])
+    if goes_on:
+        go_on(conversation)
+        return
     Turn.objects.filter(conversation=conversation, state__in=[Turn.State.QUEUED, Turn.State.RUNNING]).update(
         state=Turn.State.DROPPED, finished_at=timezone.now()
     )
@@ -87,7 +93,10 @@ def hand_over(
     if promise.reachable:
         handoff.state, handoff.queued_at = Handoff.State.WAITING, now
         handoff.save(update_fields=["state", "queued_at"])
-    _move(conversation, Conversation.Owner.QUEUE if promise.reachable else Conversation.Owner.AI)
+    if promise.reachable:
+        _move(conversation, Conversation.Owner.QUEUE)
+    else:
+        _move(conversation, Conversation.Owner.AI, goes_on=trigger != Handoff.Trigger.FAILURE)
     message = _tell(conversation, handoff, promise, language=language, client_id=client_id)
     if announce:
         publish(HandoffRequested(str(conversation.pk), handoff.pk, conversation.is_test, promise.reachable))
@@ -121,6 +130,8 @@ def _tell(
             text = sentences.resting(language, email)
         else:
             text = sentences.standing(language, promise, email, conversation.project.timezone)
+        if email:  # the sentence says that a person will write there
+            publish(ContactLeft(str(conversation.pk), conversation.visitor.name, email, handoff.question))
         entry = Entry(text=text, kind=EVENT, event="standing", data=data, client_id=client_id)
     return append(conversation, SYSTEM if client_id else AI, entry)
 
@@ -140,6 +151,7 @@ def make_standing(*, handoff_id: int) -> bool:
         promise = ports.reachability(conversation.project, timezone.now(), conversation.is_test)
         _move(conversation, Conversation.Owner.AI)
         gone = ports.Promise(reachable=False, opens_at=promise.opens_at)
+        answer_rest(conversation, handoff.episode_id)
         _tell(conversation, handoff, gone)
         publish(HandoffStanding(str(conversation.pk), handoff.pk, conversation.is_test))
     return True
@@ -243,8 +255,10 @@ def _requeue(conversation: Conversation, reason: str) -> Handoff:
             page_url=conversation.page_url,
             queued_at=timezone.now(),
         )
-    handoff.state, handoff.claimed_by, handoff.queued_at = Handoff.State.WAITING, None, timezone.now()
-    handoff.save(update_fields=["state", "claimed_by", "queued_at"])
+    # What the next one takes is measured anew.
+    handoff.state, handoff.queued_at = Handoff.State.WAITING, timezone.now()
+    handoff.claimed_by, handoff.claimed_at, handoff.first_reply_at = None, None, None
+    handoff.save(update_fields=["state", "queued_at", "claimed_by", "claimed_at", "first_reply_at"])
     return handoff
 
 
@@ -252,10 +266,12 @@ def hand_back_conversation(*, conversation_id: UUID | str, seat: Seat) -> None:
     """The AI answers again, in the same episode."""
     with transaction.atomic():
         conversation = _held(conversation_id, seat)
-        handoff = open_handoff(current_episode(conversation))
+        episode = current_episode(conversation)
+        handoff = open_handoff(episode)
         _move(conversation, Conversation.Owner.AI)
         if handoff is not None:
             _close(handoff, Handoff.State.RESOLVED, seat.name)
+        answer_rest(conversation, episode.pk)
         append(
             conversation,
             Author.of_seat(seat),

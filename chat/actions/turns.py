@@ -8,15 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q, Value
+from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from chat import ports, quota, sentences
 from chat.actions.ownership import hand_over
+from chat.actions.questions import open_turn
 from chat.events import AnswerGiven, ContactLeft, MoodNoted, TurnQueued
 from chat.log import AI, Entry, append, lock
-from chat.models import FIRST_WORDS, Conversation, Handoff, Message, Turn
+from chat.models import Conversation, Handoff, Message, Turn
 from tenants import due
 from tenants.events import publish
 
@@ -89,19 +90,7 @@ def queue_turn(conversation: Conversation, message: Message) -> Turn | None:
     if (why := quota.why_silent(conversation, message.episode_id)) is not None:
         hand_over(conversation, Handoff.Trigger.FAILURE, reason=why, question=message.text)
         return None
-    now = timezone.now()
-    silent = Q(state=Turn.State.QUEUED) | Q(state=Turn.State.RUNNING, first_words_at__isnull=True)
-    Turn.objects.filter(silent, conversation=conversation).update(state=Turn.State.DROPPED, finished_at=now)
-    turn = Turn.objects.create(
-        conversation=conversation,
-        message=message,
-        epoch=conversation.epoch,
-        queued_at=now,
-        overdue_at=now + FIRST_WORDS,
-    )
-    due.note("turn", now + timedelta(seconds=5))
-    publish(TurnQueued(turn.pk))
-    return turn
+    return open_turn(conversation, message)
 
 
 def begin_turn(*, turn_id: int) -> Job | None:
