@@ -262,7 +262,10 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "chat"
+_IN_TURN = {"queue": "index", "priority": 6}  # after what has none; 9 would be the last (knowledge/tasks.py)
 CELERY_TASK_ROUTES = {  # chat and indexing share neither queue nor worker
+    "knowledge.take_turn": _IN_TURN,
+    "knowledge.sweep_crawls": _IN_TURN,
     "knowledge.*": {"queue": "index"},
     # What waits for others, or plays with them, keeps no visitor waiting: it has workers of its own.
     "workspace.*_outbox": {"queue": "outside"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from knowledge import uploads
@@ -73,6 +73,7 @@ def cancel_crawl(*, run: CrawlRun) -> CrawlRun:
     with transaction.atomic():
         run = CrawlRun.objects.select_for_update().select_related("source").get(pk=run.pk)
         if run.state == State.QUEUED:
+            Chunk.objects.filter(document__run=run).delete()
             return _end(run, State.CANCELLED, "")
         if is_open(run):
             run.cancel_requested = True
@@ -81,16 +82,17 @@ def cancel_crawl(*, run: CrawlRun) -> CrawlRun:
 
 
 def claim_crawl(*, run_id: int | None = None) -> CrawlRun | None:
-    """Take a waiting or abandoned run (or the one named), or None: the oldest first. One caller wins each. A run
-    that was abandoned too often ends here.
+    """Take a waiting or abandoned run (or the one named), or None: what needs no fetching first, then the oldest.
+    One caller wins each. A run that was abandoned too often ends here.
 
     The lease's time is also its fence: only who knows the last one may extend it (`extend_lease`).
     """
     now = timezone.now()
+    is_fetched = Case(When(source__kind__in=FETCHED, then=Value(1)), default=Value(0))
     with transaction.atomic():
         runs = CrawlRun.objects.select_for_update(skip_locked=True, of=("self",)).filter(claimable(now))
         named = runs.filter(pk=run_id) if run_id is not None else runs
-        while run := named.select_related("source").order_by("queued_at", "pk").first():
+        while run := named.select_related("source").order_by(is_fetched, "queued_at", "pk").first():
             if run.attempts < MOST_ATTEMPTS:
                 return _take(run, now)
             Chunk.objects.filter(document__run=run).delete()
@@ -106,6 +108,21 @@ def _take(run: CrawlRun, now: datetime) -> CrawlRun:
     run.save(update_fields=["state", "started_at", "content_version", "attempts", "lease_until"])
     due.note(CRAWLS, run.lease_until)
     return run
+
+
+def pause_crawl(*, run: CrawlRun) -> CrawlRun:
+    """Put a run whose turn is over back into the queue, behind the tenant's others. What it has read is kept.
+
+    Raises RunStopped if it was cancelled or taken over meanwhile.
+    """
+    with transaction.atomic():
+        held = _lock_held(run)
+        if held.cancel_requested:
+            raise RunStopped("cancelled", "This crawl was cancelled.")
+        held.state, held.lease_until, held.attempts, held.queued_at = State.QUEUED, None, 0, timezone.now()
+        held.save(update_fields=["state", "lease_until", "attempts", "queued_at"])
+        due.note(CRAWLS, held.queued_at)
+        return held
 
 
 def extend_lease(*, run: CrawlRun, **progress: int) -> None:

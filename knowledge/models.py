@@ -97,7 +97,7 @@ class CrawlRun(models.Model):
 
     MOVES: dict[str, frozenset[str]] = {
         State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
-        State.RUNNING: frozenset({State.RUNNING, State.DONE, State.FAILED, State.CANCELLED}),
+        State.RUNNING: frozenset({State.QUEUED, State.RUNNING, State.DONE, State.FAILED, State.CANCELLED}),
         State.DONE: frozenset(),
         State.FAILED: frozenset(),
         State.CANCELLED: frozenset(),

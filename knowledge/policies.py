@@ -31,6 +31,11 @@ def claimable(now: datetime) -> Q:
     return Q(state=CrawlRun.State.QUEUED) | Q(state=CrawlRun.State.RUNNING, lease_until__lt=now)
 
 
+def waiting_turn() -> QuerySet[CrawlRun]:
+    """The open runs that are read when it is the tenant's turn; what somebody typed is read at once."""
+    return CrawlRun.objects.filter(state__in=OPEN).exclude(source__kind__in=WRITTEN)
+
+
 def get_source_for(project_id: int, source_id: int) -> Source | None:
     """A project's own source, or None: another project's looks like a missing one."""
     return Source.objects.filter(project_id=project_id, pk=source_id).first()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import deque
@@ -74,7 +75,7 @@ class Store(Protocol):
         """The addresses of the source's pages that answer now."""
 
     def beat(self, *, found: int) -> None:
-        """Say that the run lives; called before every fetch and during every wait."""
+        """Say that the run lives; called before and after every fetch and during every wait."""
 
     def keep(self, page: PageRead, *, found: int) -> None:
         """Keep one page, whole or not at all."""
@@ -82,8 +83,12 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Bounds:
+    """How much to read, and for how many seconds at a time. The time begins after the sitemaps and ends after a page,
+    so that every turn gets on."""
+
     max_pages: int = 1000
     max_depth: int = 8
+    seconds: float = math.inf
 
 
 class Ending(StrEnum):
@@ -92,6 +97,7 @@ class Ending(StrEnum):
     WHOLE = "whole"  # every page was visited
     FULL = "full"  # there are more pages than the bounds allow
     MANY_LISTS = "many lists"  # there are more sitemaps than are read
+    PAUSED = "paused"  # the time was up; run it again, and it goes on
 
 
 @dataclass
@@ -109,7 +115,7 @@ class Crawl:
     _has_unread_lists: bool = False
 
     def run(self, start_url: str, *, kind: Kind = "site") -> Ending:
-        """Read a source to its end, or to a bound.
+        """Read a source to its end, or until a bound.
 
         Raises what the very first fetches raise (then nothing was read), and RunStopped. A page that fails
         later is stored as failed, and the crawl goes on.
@@ -122,6 +128,7 @@ class Crawl:
         frontier = self._frontier(start, kind, visited)
         if kind != "page":
             self._add_sitemaps(frontier, robots, start_url, kind)
+        ends_at = self.clock() + self.bounds.seconds
         while entry := frontier.pop() or self._recall(frontier, kind):
             url, depth = entry
             if visit := visited.get(url):
@@ -131,6 +138,8 @@ class Crawl:
                 self.store.keep(page, found=frontier.found)
                 if kind == "site":
                     frontier.add(page.links, depth=depth + (page.url == url or page.state == "ok"))
+            if self.clock() >= ends_at:
+                return Ending.PAUSED
         return Ending.FULL if frontier.is_cut else Ending.MANY_LISTS if self._has_unread_lists else Ending.WHOLE
 
     def _frontier(self, start: str, kind: Kind, visited: dict[str, Visit]) -> Frontier:
@@ -201,6 +210,7 @@ class Crawl:
             self._wait(url, robots, frontier)
             try:
                 page = self.fetcher.get(url)
+                self.store.beat(found=frontier.found)  # reading it may take as long again, and nobody beats then
             except FetchFailed as error:
                 if attempt == 2 or not error.retryable:
                     raise

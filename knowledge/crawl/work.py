@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 
 from django.conf import settings
 
 from knowledge import files
-from knowledge.actions import claim_crawl, finish_crawl, note_open_crawls, stop_crawl
+from knowledge.actions import claim_crawl, finish_crawl, note_open_crawls, pause_crawl, stop_crawl
 from knowledge.blocks import Block
 from knowledge.crawl.run import MOST_SITEMAPS, Bounds, Crawl, Ending, PageRead, Store, text_hash
 from knowledge.crawl.run import Kind as CrawlKind
@@ -20,31 +21,37 @@ from knowledge.policies import WRITTEN, cut_sentence, full_sentence, page_room
 from knowledge.uploads import newest_file
 from tenants import billing
 
+TURN_SECONDS = 60.0  # how long one tenant's reading holds the worker before the others' turn
 log = logging.getLogger(__name__)
 _KINDS: dict[str, CrawlKind] = {Source.Kind.SITE: "site", Source.Kind.SITEMAP: "sitemap", Source.Kind.PAGE: "page"}
 
 
 def work_off(*, run_id: int | None = None, bounds: Bounds | None = None) -> int:
-    """See through the named run, or every run that can be taken, one after the other; how many were taken.
+    """Take the named run, or one after the other of those that can be taken, for about TURN_SECONDS; how many were
+    taken. What is not read by then goes on with the tenant's next turn.
 
     Safe to call at the same time from many workers: each run is claimed by one.
     """
-    taken = 0
-    while run := claim_crawl(run_id=run_id):
+    taken, ends_at = 0, time.monotonic() + TURN_SECONDS
+    while (left := ends_at - time.monotonic()) > 0 and (run := claim_crawl(run_id=run_id)):
         taken += 1
-        see_through(run, bounds=bounds)
+        see_through(run, bounds=bounds, seconds=left)
         if run_id is not None:
             break
     note_open_crawls()
     return taken
 
 
-def see_through(run: CrawlRun, *, bounds: Bounds | None = None) -> None:
-    """Read a claimed run's source to the end and swap it in, or note why not."""
+def see_through(run: CrawlRun, *, bounds: Bounds | None = None, seconds: float = TURN_SECONDS) -> None:
+    """Read a claimed run's source, and swap it in, or note why not; or put it back if the time is up before."""
     store = RunStore(run)
     try:
-        bounds = bounds or bounds_of(run.source)
-        finish_crawl(run=run, note=_sentence(_read(run.source, store, bounds), bounds))
+        bounds = replace(bounds or bounds_of(run.source), seconds=seconds)
+        ending = _read(run.source, store, bounds)
+        if ending == Ending.PAUSED:
+            pause_crawl(run=run)
+        else:
+            finish_crawl(run=run, note=_sentence(ending, bounds))
     except KnowledgeError as error:
         stop_crawl(run=run, error=error)
     except Exception:

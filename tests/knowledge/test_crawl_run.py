@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from knowledge.crawl.run import MOST_SITEMAPS, Bounds, Crawl, Ending, PageRead, Visit
 from knowledge.errors import FetchFailed, FetchRefused, RunStopped
-from knowledge.fetch import Fetcher
+from knowledge.extract import Extracted, extract
+from knowledge.fetch import Fetcher, Page
 from tests.knowledge.web import Web, serving
 
 FILLER = "Every lamp is tested for a whole day before it leaves our workshop, and it is packed in paper. " * 3
@@ -296,6 +298,44 @@ def test_no_more_sitemaps_are_read_than_the_bound_and_it_is_said(web: Web) -> No
     ending, store = listed(web, "/0.xml")
     assert (ending, store.states(web)) == ("many lists", {"/a": "ok"})
     assert len([path for path in web.paths() if path.endswith(".xml")]) == MOST_SITEMAPS
+
+
+def test_a_turn_ends_after_a_page_and_the_next_goes_on(web: Web) -> None:
+    article(web, "/", "/a", "/b")
+    article(web, "/a", "/c")
+    article(web, "/b")
+    article(web, "/c")
+    store, endings = Memory(), []
+    for _ in range(5):
+        fetcher = Fetcher(allow_private=frozenset({web.host}))
+        endings.append(str(Crawl(fetcher, store, Bounds(seconds=0.0)).run(web.url + "/")))
+    assert endings == ["paused", "paused", "paused", "paused", "whole"]
+    assert store.states(web) == {"/": "ok", "/a": "ok", "/b": "ok", "/c": "ok"}
+    assert [web.paths().count(path) for path in ("/", "/a", "/b", "/c")] == [1, 1, 1, 1]
+
+
+def test_the_run_says_that_it_lives_between_fetching_a_page_and_reading_it(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[str]()
+
+    class Telling(Fetcher):
+        def get(self, url: str, **options: Any) -> Page:
+            told.append("fetch")
+            return super().get(url, **options)
+
+    class Listening(Memory):
+        def beat(self, *, found: int) -> None:
+            told.append("beat")
+
+    def read(body: bytes, **more: Any) -> Extracted:
+        told.append("read")
+        return extract(body, **more)
+
+    article(web, "/")
+    monkeypatch.setattr("knowledge.crawl.run.read_page", read)
+    Crawl(Telling(allow_private=frozenset({web.host})), Listening()).run(web.url + "/", kind="page")
+    assert told[-4:] == ["beat", "fetch", "beat", "read"]
 
 
 @pytest.mark.parametrize(

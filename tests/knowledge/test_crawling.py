@@ -262,14 +262,12 @@ def test_the_task_reads_the_run_of_its_own_tenant(fresh_tenants: Callable[[int],
     assert web.paths().count("/b") == 1
 
 
-def test_a_queued_run_wakes_its_task_once_committed(
-    fresh_tenant: Cast, monkeypatch: pytest.MonkeyPatch, web: Web
-) -> None:
+def test_a_queued_run_wakes_its_task_once_committed(fresh_tenant: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[object, ...]] = []
     monkeypatch.setattr(tasks.run_crawl, "delay", lambda *ids: sent.append(ids))
 
     def queue() -> int:
-        source = actions.add_source(project=project(fresh_tenant), kind="site", url=web.url + "/")
+        source = actions.add_source(project=project(fresh_tenant), kind="text", name="n", text="Some words.")
         with transaction.atomic():
             run = actions.start_crawl(source=source)
             assert sent == []
