@@ -24,7 +24,7 @@ def nearest_gap(project_id: int, vector: Vector) -> int | None:
     # pgvector's operator is the negative inner product.
     same = known.annotate(distance=MaxInnerProduct("vector", vector)).order_by("distance", "-pk").first()
     if same is not None and -same.distance >= _SAME_FROM:
-        return int(same.gap_id)
+        return same.gap_id
     means = known.values("gap").annotate(distance=Avg(MaxInnerProduct("vector", vector)))
     best = means.order_by("distance", "gap").first()
     return int(best["gap"]) if best and -best["distance"] >= JOINS_FROM else None

@@ -118,9 +118,10 @@ def closed_gaps(period: Period, projects: Projects = None, *, limit: int = 5) ->
     return list(closed.select_related("answer", "project").order_by("-closed_at")[:limit])
 
 
-def _asked(met: QuerySet[GapQuestion]) -> dict[int, list[Asked]]:
+def _asked(met: QuerySet[GapQuestion]) -> dict[int | None, list[Asked]]:
+    """The latest questions of each gap. None is no key here: all of these have one."""
     latest = Window(RowNumber(), partition_by="gap", order_by="-asked_at")
-    found: dict[int, list[Asked]] = {}
+    found: dict[int | None, list[Asked]] = {}
     for question in met.annotate(nth=latest).filter(nth__lte=_LATEST).select_related("turn").order_by("nth"):
         asked = Asked(
             text=question.text,

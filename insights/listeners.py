@@ -6,7 +6,7 @@ import re
 
 from chat.events import AnswerGiven
 from chat.models import Handoff, Turn
-from insights.actions import record_gap
+from insights.actions import note_question
 from insights.proof import await_proof, take_answer
 from knowledge.events import CrawlFinished, SourceAdded
 
@@ -25,7 +25,7 @@ def note_gap(event: AnswerGiven) -> None:
         return
     if event.outcome == "handoff" and not (is_weak and _was_about_content(turn)):
         return
-    record_gap(turn=turn, confidence=event.confidence)
+    note_question(turn=turn, confidence=event.confidence)
 
 
 def _was_about_content(turn: Turn) -> bool:

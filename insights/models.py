@@ -62,10 +62,11 @@ class KnowledgeGap(models.Model):
 
 
 class GapQuestion(models.Model):
-    """One time a gap was met: the turn that found nothing good, with its confidence. `vector` is the question's
-    unit vector as it was searched with; null for questions kept before gaps were clusters."""
+    """One time a gap was met: the turn that found nothing good, with its confidence. Without a gap it has only been
+    noted. `vector` is the question's unit vector as it was searched with; null until it has a gap, and for questions
+    kept before gaps were clusters."""
 
-    gap = models.ForeignKey(KnowledgeGap, on_delete=models.CASCADE, related_name="questions")
+    gap = models.ForeignKey(KnowledgeGap, null=True, blank=True, on_delete=models.CASCADE, related_name="questions")
     turn = models.OneToOneField("chat.Turn", on_delete=models.CASCADE, related_name="gap_question")
     text = models.TextField()
     confidence = models.FloatField()

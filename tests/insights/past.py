@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chat.models import Conversation, Episode, Handoff, Message, Turn, Visitor
+from insights.actions import note_question, sort_questions
+from insights.models import GapQuestion, KnowledgeGap
 from tenants.workspace.models import Project
 
 
@@ -75,3 +77,12 @@ def talk(project: Project, at: datetime, *, outcome: str = "", is_test: bool = F
     if not silent:
         found.say("Where is my lamp?")
     return found
+
+
+def gap_of(turn: Turn, confidence: float) -> KnowledgeGap:
+    """The gap that a question without a good answer falls into."""
+    note_question(turn=turn, confidence=confidence)
+    sort_questions()
+    gap = GapQuestion.objects.get(turn=turn).gap
+    assert gap is not None
+    return gap

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from chat.events import AnswerGiven
 from chat.models import Turn
-from insights.actions import close_gap, record_gap
+from insights.actions import close_gap, note_question, sort_questions
 from insights.listeners import note_gap
 from insights.models import GapQuestion, KnowledgeGap
+from insights.tasks import check
 from knowledge.embed import embed_query
+from knowledge.errors import EmbedFailed
+from tenants import due
+from tenants.models import Due
+from tenants.schema import PUBLIC, run_in
 from tenants.workspace.models import Project
 from tests.cast import Cast
 from tests.conftest import Tenants
@@ -34,6 +42,7 @@ def project(tenants: Tenants) -> Iterator[Project]:
 def answered(turn: Turn, *, outcome: str = "reply", confidence: float = 0.9, is_test: bool = False) -> None:
     with transaction.atomic():
         note_gap(AnswerGiven(turn.pk, str(turn.conversation_id), 1, outcome, confidence, is_test))
+    sort_questions()
 
 
 def gaps() -> list[tuple[str, int]]:
@@ -153,8 +162,8 @@ def test_small_talk_is_no_gap(project: Project, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "???", "\U0001f642", " \n"])
 def test_a_text_without_a_letter_is_no_question(project: Project, text: str) -> None:
-    assert record_gap(turn=talk(project, NOON).turn(text), confidence=0.0) is None
-    assert gaps() == []
+    assert not note_question(turn=talk(project, NOON).turn(text), confidence=0.0)
+    assert not GapQuestion.objects.exists()
 
 
 def test_a_closed_gap_opens_when_it_is_met_again(project: Project, tenants: Tenants) -> None:
@@ -178,7 +187,8 @@ def test_one_question_asked_twice_at_once_is_one_gap(fresh_tenant: Cast) -> None
 
     def record(turn_id: int) -> None:
         turn = Turn.objects.select_related("message", "conversation").get(pk=turn_id)
-        record_gap(turn=turn, confidence=0.1)
+        note_question(turn=turn, confidence=0.1)
+        sort_questions()
 
     turns = cast.run(prepared)
     together = threading.Barrier(len(turns))
@@ -202,6 +212,45 @@ def test_a_reply_that_is_not_stored_leaves_no_gap(project: Project) -> None:
     turn = talk(project, NOON).turn("Do you repair phones?")
     with transaction.atomic():
         note_gap(AnswerGiven(turn.pk, str(turn.conversation_id), 1, "unknown", 0.1, False))
-        assert len(gaps()) == 1
+        assert GapQuestion.objects.count() == 1
         transaction.set_rollback(True)
+    assert sort_questions() == 0
     assert gaps() == []
+
+
+def test_the_reply_does_not_wait_for_what_its_question_means(
+    project: Project, tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(text: str) -> None:
+        raise EmbedFailed("embedder_hangs", "The embedder hangs.")
+
+    turn = talk(project, NOON).turn("Do you repair phones?")
+    run_in(PUBLIC, Due.objects.all().delete)
+    with monkeypatch.context() as broken:
+        broken.setattr("insights.actions.embed_query", hang)
+        with transaction.atomic(), CaptureQueriesContext(connection) as queries:
+            note_gap(AnswerGiven(turn.pk, str(turn.conversation_id), 1, "unknown", 0.1, False))
+        assert not [query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"]]
+        assert run_in(PUBLIC, Due.objects.get, schema=tenants.a.schema, kind="gaps")
+        run_in(PUBLIC, Due.objects.all().delete)
+        assert sort_questions() == 0
+        again = run_in(PUBLIC, Due.objects.get, schema=tenants.a.schema, kind="gaps")
+        assert timedelta(seconds=50) < again.at - timezone.now() <= timedelta(seconds=60)
+    assert (gaps(), GapQuestion.objects.get().gap) == ([], None)
+    assert sort_questions() == 1
+    assert gaps() == [("Do you repair phones?", 1)]
+    assert KnowledgeGap.objects.get().first_asked_at == GapQuestion.objects.get().asked_at
+
+
+def test_the_task_that_is_due_sorts_what_was_noted(fresh_tenant: Cast) -> None:
+    def ask_one() -> None:
+        GapQuestion.objects.all().delete()
+        KnowledgeGap.objects.all().delete()
+        turn = talk(Project.objects.get(pk=fresh_tenant.project_id), NOON).turn("Do you repair phones?")
+        note_question(turn=turn, confidence=0.1)
+
+    fresh_tenant.run(ask_one)
+    task = due.task_for("gaps")
+    assert task == check.name
+    check(fresh_tenant.schema)
+    assert fresh_tenant.run(gaps) == [("Do you repair phones?", 1)]

@@ -11,14 +11,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from insights import gaps, periods, queries
-from insights.actions import record_gap
 from insights.models import GapQuestion, KnowledgeGap
 from insights.periods import Period
 from insights.queries import Outcomes
 from tenants.workspace.models import Project
 from tests.cast import Cast
 from tests.conftest import Tenants
-from tests.insights.past import talk
+from tests.insights.past import gap_of, talk
 
 NOON = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
 WEEK = periods.ending(NOON, days=7, zone=ZoneInfo("UTC"))
@@ -51,8 +50,7 @@ def everything(project: Project, *, is_test: bool) -> None:
     one = talk(project, NOON, outcome="people", is_test=is_test, rating=5, rating_comment="Quick.")
     one.handoff("request", 1, 10, 60, 300)
     for text in ("Do you repair phones?", "Is there parking at the showroom?"):
-        gap = record_gap(turn=one.turn(text, evidence={"passages": []}), confidence=0.1)
-        assert gap is not None
+        gap = gap_of(one.turn(text, evidence={"passages": []}), 0.1)
         GapQuestion.objects.filter(gap=gap).update(asked_at=NOON)
     KnowledgeGap.objects.filter(pk=gap.pk).update(state="closed", closed_at=NOON)
 
@@ -199,7 +197,7 @@ def test_gaps_come_most_asked_first_with_what_was_found(project: Project) -> Non
             one = talk(project, NOON)
             evidence = {"passages": passages if n == 0 else []}
             turn = one.turn(text, evidence=evidence)
-            record_gap(turn=turn, confidence=0.2)
+            gap_of(turn, 0.2)
             GapQuestion.objects.filter(turn=turn).update(asked_at=NOON + timedelta(minutes=n))
     found = gaps.open_gaps(WEEK, [project.pk])
     titles = [(gap.row.question, gap.times) for gap in found]

@@ -8,11 +8,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from insights.actions import record_gap
 from tenants.workspace.models import Project
 from tests.cast import Cast
 from tests.conftest import Tenants
-from tests.insights.past import talk
+from tests.insights.past import gap_of, talk
 
 
 def text_of(html: str) -> str:
@@ -29,7 +28,7 @@ def busy(cast: Cast, *, project_id: int | None = None, question: str = "Do you r
         one = talk(project, now, outcome="people")
         one.handoff("request", 1, 10, 60, 300)
         passages = [{"title": "Care", "heading": "Glass", "url": "javascript:alert(1)", "score": 0.31}]
-        record_gap(turn=one.turn(question, evidence={"passages": passages}), confidence=0.12)
+        gap_of(one.turn(question, evidence={"passages": passages}), 0.12)
         return str(one.conversation.pk)
 
 
