@@ -25,6 +25,7 @@ PASSING = re.compile(
     r'nonce="[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"|csrf[-_\w]*["\']?\s*[:=]\s*["\'][^"\']*["\']'
     r"|content=\"\w{64}\"|\d{4}-\d\d-\d\dT[\d:.+]+|\b\d+ (?:s|seconds?|min|minutes?)\b"
 )
+ONE_BROWSERS = re.compile(r"(?<=[?&]browser=)[0-9a-f]{64}")  # the hash of a nonce that is new in each browser
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def seen(response: HttpResponse, values: dict[str, str]) -> Seen:
     body, location = raw.decode("utf-8", "replace"), response.headers.get("Location", "")
     for value in values.values():
         body, location = body.replace(value, "ID"), location.replace(value, "ID")
-    return Seen(response.status_code, PASSING.sub("", body), location)
+    return Seen(response.status_code, PASSING.sub("", body), ONE_BROWSERS.sub("", location))
 
 
 def whole(response: HttpResponse) -> str:
