@@ -13,6 +13,7 @@ def bind() -> None:
 
 def _bind_events() -> None:
     """Who hears what."""
+    from builtabot import metrics
     from chat import events as chat
     from chat import listeners as on_chat
     from insights import listeners as on_insights
@@ -43,14 +44,19 @@ def _bind_events() -> None:
             chat.MessagePosted: [on_slack.on_message_posted],
         },
         after={  # once committed: nudges; losing one loses nothing
-            chat.MessagePosted: [on_chat.nudge_sockets],
+            chat.MessagePosted: [on_chat.nudge_sockets, metrics.count],
             chat.TurnQueued: [on_chat.watch_turn, on_chat.enqueue_turn],
             knowledge.CrawlQueued: [on_knowledge.enqueue_crawl],
             chat.VisitorHeard: [on_chat.enqueue_mood],
             chat.MoodNoted: [on_chat.nudge_desk],
             livesupport.RehearsalStarted: [on_live.enqueue_rehearsal],
             events.ExternalEventKept: [on_tenants.enqueue_external],
-            events.OutboxPosted: [on_workspace.enqueue_delivery],
+            events.OutboxPosted: [on_workspace.enqueue_delivery, metrics.count],
+            chat.AnswerGiven: [metrics.count],
+            chat.HandoffRequested: [metrics.count],
+            chat.ConversationClaimed: [metrics.count],
+            chat.ConversationReleased: [metrics.count],
+            chat.ConversationResolved: [metrics.count],
         },
     )
 
