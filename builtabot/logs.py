@@ -47,7 +47,7 @@ def configuration(level: str, form: str) -> dict[str, Any]:
         "formatters": {"placed": formatter},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "placed"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {"django.server": quiet, "daphne": quiet, "httpx": quiet},
+        "loggers": {"django.server": quiet, "daphne": quiet, "httpx": quiet, "httpx2": quiet},
     }
 
 

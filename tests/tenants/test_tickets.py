@@ -24,6 +24,14 @@ NONCE = "the nonce of a browser"
 CHALLENGE = tickets.challenge_of(NONCE)
 
 
+@pytest.fixture(autouse=True)
+def _no_tickets(request: pytest.FixtureRequest) -> None:
+    """What tests that commit have left is not there; it comes back with the transaction's end."""
+    if "db" in request.fixturenames:
+        request.getfixturevalue("db")
+        SignInTicket.objects.all().delete()
+
+
 def asking(cast: Cast, nonce: str = NONCE) -> Client:
     """A browser at a tenant's host that has asked for a ticket."""
     client = cast.client()
