@@ -33,7 +33,8 @@ GOES = (DeleteModel, RemoveField, RenameField, RenameModel, AlterModelTable)
 # no longer uses goes in the one after it, and is named in `SECOND_STEPS` with the release that stopped using it.
 BEFORE_THE_FIRST_RELEASE = {
     "chat.0003_message_mood", "chat.0004_turn_deadlines", "insights.0002_clusters", "knowledge.0002_document_links",
-    "knowledge.0003_files", "knowledge.0004_attempts_and_versions", "knowledge.0005_document_may_return", "livesupport.0002_slack",
+    "knowledge.0003_files", "knowledge.0004_attempts_and_versions", "knowledge.0005_document_may_return",
+    "livesupport.0002_slack",
     "livesupport.0003_rehearsals", "livesupport.0004_missed", "tenants.0002_plans", "tenants.0003_external_attempts",
     "tenants.0004_subscription", "tenants.0005_external_lanes", "workspace.0002_handoffs_to",
     "workspace.0003_invitations_and_mail", "workspace.0004_judgement_words", "workspace.0005_model_problem",
