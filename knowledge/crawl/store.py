@@ -31,6 +31,7 @@ class RunStore:
         counts = Counter(run.documents.values_list("state", flat=True))
         self._indexed, self._failed = counts[Document.State.OK], counts[Document.State.FAILED]
         self._fetched = sum(counts.values())
+        self._found = run.found  # a run that goes on begins to count anew, and stops where it knows every page
 
     def visited(self) -> dict[str, Visit]:
         rows = self._run.documents.values_list("url", "links", "text_hash", "title", "state", "may_return")
@@ -86,7 +87,10 @@ class RunStore:
             raise
 
     def _renew(self, found: int) -> None:
-        extend_lease(run=self._run, found=found, fetched=self._fetched, indexed=self._indexed, failed=self._failed)
+        self._found = max(self._found, found)
+        extend_lease(
+            run=self._run, found=self._found, fetched=self._fetched, indexed=self._indexed, failed=self._failed
+        )
         self._beaten_at = time.monotonic()
 
     def _chunks(self, page: PageRead, language: str, found: int) -> list[Chunk]:

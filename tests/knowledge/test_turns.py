@@ -135,6 +135,17 @@ def test_a_paused_reading_waits_behind_the_others_and_counts_as_no_attempt(shop:
     assert taken.pk == short.pk
 
 
+def test_a_reading_that_goes_on_remembers_how_many_pages_there_are(shop: Cast, web: Web) -> None:
+    run = actions.start_crawl(source=actions.add_source(project=project(shop), kind="site", url=web.url + "/a/"))
+    found = []
+    while run.state not in ("done", "failed"):
+        work_off(run_id=run.pk)
+        run.refresh_from_db()
+        found.append(run.found)
+    assert (run.state, found[-1], run.fetched) == ("done", 4, 4)  # the last is a link to nowhere
+    assert found == sorted(found)
+
+
 def test_a_paused_reading_that_is_cancelled_leaves_no_passages(shop: Cast, web: Web) -> None:
     run = actions.start_crawl(source=actions.add_source(project=project(shop), kind="site", url=web.url + "/a/"))
     work_off(run_id=run.pk)
