@@ -14,6 +14,9 @@ from knowledge.models import Source
 from knowledge.policies import WRITTEN
 
 MOST_FILES = 20
+MOST_BYTES = 30 * 1024 * 1024  # together: a larger request is refused before there is a form (builtabot/asgi.py)
+MOST_CHARACTERS = 200_000  # of a text, which is read ahead of everybody's pages
+TOO_MUCH = f"Together the files may have at most {MOST_BYTES // 1024**2} MB. Add the others after these."
 
 
 class ManyFiles(forms.FileInput):
@@ -29,7 +32,15 @@ class FilesField(forms.Field):
     """Uploaded files, each looked into: its ending and its first bytes must say the same, and it must be small
     enough. One bad file refuses them all, and every bad one is named."""
 
-    widget = ManyFiles(attrs={"class": "bab-drop", "multiple": True, "accept": ",".join(files.ENDINGS)})
+    widget = ManyFiles(
+        attrs={
+            "class": "bab-drop",
+            "multiple": True,
+            "accept": ",".join(files.ENDINGS),
+            "data-most-bytes": MOST_BYTES,
+            "data-too-much": TOO_MUCH,
+        }
+    )
 
     def has_changed(self, initial: Any, data: list[UploadedFile[Any]] | None) -> bool:
         return bool(data)
@@ -38,6 +49,8 @@ class FilesField(forms.Field):
         uploads = super().clean(value) or []
         if len(uploads) > MOST_FILES:
             raise ValidationError(f"At most {MOST_FILES} files at a time.")
+        if sum(upload.size or 0 for upload in uploads) > MOST_BYTES:
+            raise ValidationError(TOO_MUCH)
         told = [sentence for upload in uploads if (sentence := _refusal(upload))]
         if told:
             raise ValidationError(told)
@@ -60,8 +73,8 @@ class SourceForm(forms.ModelForm[Source]):
     uploads = FilesField(
         required=False,
         label="Files",
-        help_text="Choose them or drop them here: PDF, text, Markdown or HTML, up to 20 at once, 20 MB each. "
-        "They are published: visitors can open a file that an answer quotes.",
+        help_text="Choose them or drop them here: PDF, text, Markdown or HTML, up to 20 at once, 20 MB each and "
+        "30 MB together. They are published: visitors can open a file that an answer quotes.",
     )
 
     class Meta:
@@ -75,9 +88,8 @@ class SourceForm(forms.ModelForm[Source]):
         if "kind" in self.fields:
             kinds = [(kind.value, kind.label) for kind in Source.Kind]
             cast(forms.ChoiceField, self.fields["kind"]).choices = kinds
-            self.fields["name"].help_text = (
-                "The question, as visitors ask it; for everything else a name of your own, if you like."
-            )
+            name = self.fields["name"]
+            name.help_text = "The question, as visitors ask it; for everything else a name of your own, if you like."
         elif self.instance.kind == Source.Kind.FILE:
             self.fields["uploads"].label = "Newer file"
             self.fields["uploads"].help_text = "Replaces the file. The old one answers until the new one has been read."
@@ -90,6 +102,8 @@ class SourceForm(forms.ModelForm[Source]):
         if kind in WRITTEN:
             if not found.get("text", "").strip():
                 self.add_error("text", "Write the text that answers.")
+            if len(found.get("text", "")) > MOST_CHARACTERS:
+                self.add_error("text", f"A text may have at most {MOST_CHARACTERS:,} characters. Upload it as a file.")
             if kind == Source.Kind.FAQ and not found.get("name", "").strip():
                 self.add_error("name", "Write the question that this answers.")
         elif kind == Source.Kind.FILE:

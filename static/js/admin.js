@@ -20,7 +20,13 @@ document.addEventListener("click", async (event) => {
 
 // Unfold writes a chosen file's name into the text field beside its own kind of file field; ours has none.
 document.addEventListener("change", (event) => {
-  if (event.target instanceof HTMLInputElement && event.target.matches(".bab-drop")) event.stopPropagation();
+  const chosen = event.target;
+  if (!(chosen instanceof HTMLInputElement) || !chosen.matches(".bab-drop")) return;
+  event.stopPropagation();
+  // Said here: the server refuses a larger request before it can answer with this page.
+  const bytes = [...(chosen.files ?? [])].reduce((sum, file) => sum + file.size, 0);
+  chosen.setCustomValidity(bytes > Number(chosen.dataset.mostBytes ?? Infinity) ? chosen.dataset.tooMuch ?? "" : "");
+  chosen.reportValidity();
 }, { capture: true });
 
 // Unfold's scroll boxes all bear one name: a screen reader lists them, and nobody can tell which is which.

@@ -10,10 +10,11 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from builtabot import wiring
+from builtabot import asgi, wiring
 from knowledge import actions
 from knowledge.answers import Outcome, Question, answer
 from knowledge.crawl.work import work_off
+from knowledge.forms import MOST_BYTES, TOO_MUCH
 from knowledge.models import CrawlRun, Document, Source
 from knowledge.search import search
 from tenants import due
@@ -138,6 +139,30 @@ def test_a_file_source_needs_a_file_and_not_too_many(tenants: Tenants) -> None:
     ):
         response = client.post(ADD, filled(client, ADD, project=a.project_id, kind="file", url="", uploads=uploads))
         assert response.context["adminform"].form.errors["uploads"] == [sentence]
+
+
+def test_files_that_are_too_much_together_are_refused_in_words(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = tenants.a
+    client = a.client(a.owner)
+    monkeypatch.setattr("knowledge.forms.MOST_BYTES", 1000)
+    uploads = [upload(f"{n}.txt", FACT * 4) for n in range(5)]
+    response = client.post(ADD, filled(client, ADD, project=a.project_id, kind="file", url="", uploads=uploads))
+    assert response.context["adminform"].form.errors["uploads"] == [TOO_MUCH]
+    assert a.run(Source.objects.filter(kind="file").count) == 0
+    shown = response.content.decode()
+    assert f'data-most-bytes="{MOST_BYTES}"' in shown
+    assert "30 MB together" in shown
+    assert asgi.pages.largest_bytes - 1024**2 > MOST_BYTES  # what else is in the form fits beside the files
+
+
+def test_a_text_as_long_as_a_book_is_refused(tenants: Tenants) -> None:
+    a = tenants.a
+    client = a.client(a.owner)
+    data = {"project": a.project_id, "kind": "text", "url": "", "name": "n", "text": "a b " * 50_001}
+    response = client.post(ADD, filled(client, ADD, **data))
+    assert "at most 200,000 characters" in response.context["adminform"].form.errors["text"][0]
 
 
 def test_a_newer_file_is_uploaded_on_the_sources_page(tenants: Tenants) -> None:
