@@ -32,6 +32,15 @@ from tenants.workspace.policies import projects_of
 
 STATE_COLOURS = {"Waiting": "warning", "Running": "info", "Done": "success", "Failed": "danger", "Cancelled": "warning"}
 SHOWN_FAILURES = 8
+SHOWN_LEFT_OUT = 50
+# How a page that is left out begins to say why (knowledge/crawl/run.py), and how many of them say it together.
+_LEFT_OUT = (
+    ("The page only leads to other pages.", "page only leads to other pages", "pages only lead to other pages"),
+    ("This address leads", "address leads to another", "addresses lead to others"),
+    ("The same page", "address shows a page that has another", "addresses show a page that has another"),
+    ("Another page has the same text.", "page says the same as another", "pages say the same as another"),
+    ("", "page was left out", "pages were left out"),
+)
 FILE = Source.Kind.FILE
 
 
@@ -228,9 +237,10 @@ class SourceAdmin(WorkspaceAdmin):
 
 
 def reading(source: Source) -> dict[str, Any]:
-    """What the partial shows of a source: its newest run, how far it is, and what could not be read."""
+    """What the partial shows of a source: its newest run, how far it is, what could not be read, and what was left
+    out on purpose."""
     run = source.runs.order_by("-pk").first()
-    failures = run.documents.exclude(error="").order_by("-pk")[:SHOWN_FAILURES] if run else []
+    failures = run.documents.exclude(error="").exclude(state=Document.State.SKIPPED) if run else Document.objects.none()
     done = min(run.indexed + run.failed, run.found) if run else 0
     return {
         "source": source,
@@ -238,10 +248,30 @@ def reading(source: Source) -> dict[str, Any]:
         "is_open": run is not None and is_open(run),
         "done": done,
         "share": round(100 * done / run.found) if run and run.found else 0,
-        "failures": failures,
+        "failures": failures.order_by("-pk")[:SHOWN_FAILURES],
+        "left_out": left_out(run) if run else [],
         "next_at": run.finished_at + actions.REREAD if run and run.finished_at and source.kind in FETCHED else None,
         "live_pages": source.documents.filter(is_live=True).count(),
     }
+
+
+def left_out(run: CrawlRun) -> list[dict[str, Any]]:
+    """The pages that a run left out on purpose, by reason: `told` is how many in words, `pages` the first of them with
+    what they add to that, `more` how many others there are."""
+    pages = run.documents.filter(state=Document.State.SKIPPED).exclude(error="").only("url", "error").order_by("pk")
+    groups: dict[tuple[str, str, str], list[tuple[Document, str]]] = {reason: [] for reason in _LEFT_OUT}
+    for page in pages:
+        reason = next(reason for reason in _LEFT_OUT if page.error.startswith(reason[0]))
+        groups[reason].append((page, page.error if page.error != reason[0] else ""))
+    return [
+        {
+            "told": f"{len(found):,} {one if len(found) == 1 else many}",
+            "pages": found[:SHOWN_LEFT_OUT],
+            "more": max(0, len(found) - SHOWN_LEFT_OUT),
+        }
+        for (_, one, many), found in groups.items()
+        if found
+    ]
 
 
 class DocumentAdmin(WorkspaceAdmin):
@@ -271,7 +301,7 @@ class DocumentAdmin(WorkspaceAdmin):
         return str(document)
 
     @display(
-        description="State", ordering="state", label={"Read": "success", "Failed": "danger", "Left out": "warning"}
+        description="State", ordering="state", label={"Read": "success", "Failed": "danger", "Left out": "primary"}
     )
     def shown_state(self, document: Document) -> str:
         return document.get_state_display()

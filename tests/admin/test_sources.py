@@ -163,3 +163,55 @@ def test_a_page_shows_what_was_read_as_text(tenants: Tenants) -> None:
     shown = a.client(a.owner).get(f"/admin/knowledge/document/{a.document_id}/change/").content.decode()
     assert "&lt;img src=x onerror=alert(1)&gt;" in shown
     assert "<img src=x" not in shown
+
+
+def left_out(cast: Cast, run: CrawlRun, *pages: tuple[str, str, str]) -> None:
+    with cast.inside():
+        for path, state, error in pages:
+            url = f"https://help.acme.example{path}"
+            fields = {"source_id": cast.source_id, "project_id": cast.project_id, "run_id": run.pk}
+            Document.objects.create(url=url, state=state, error=error, **fields)
+
+
+def progress(cast: Cast) -> str:
+    return cast.client(cast.owner).get(page(cast, "progress")).content.decode()
+
+
+def test_pages_left_out_are_folded_behind_their_number_and_only_failures_are_red(tenants: Tenants) -> None:
+    a = tenants.a
+    run = newest(a)
+    leads = [(f"/{n}/", "skipped", "The page only leads to other pages.") for n in range(60)]
+    moved = ("/old", "skipped", "This address leads to https://help.acme.example/new.")
+    gone = ("/gone", "failed", "There is no page at this address (404).")
+    kept = ("/down", "ok", "The site answered with an error (503). What was read before still answers.")
+    left_out(a, run, *leads, moved, gone, kept, ("/app", "skipped", "No text found."))
+    shown = progress(a)
+    folds = re.findall(r"<details><summary>(.*?)</summary>(.*?)</details>", shown, re.DOTALL)
+    told = ["60 pages only lead to other pages", "1 address leads to another", "1 page was left out"]
+    assert [name for name, _ in folds] == told
+    assert folds[0][1].count("<li>") == 51
+    assert "10 more" in folds[0][1]
+    assert "only leads" not in folds[0][1]  # its name says so
+    assert "leads to https://help.acme.example/new." in folds[1][1]
+    unfolded = re.sub(r"<details>.*?</details>", "", shown, flags=re.DOTALL)
+    assert re.findall(r"<span( class=\"bab-left-out\")?>(The(?:re| site)[^<]*)</span>", unfolded) == [
+        (' class="bab-left-out"', kept[2]),
+        ("", gone[2]),
+    ]
+
+
+def test_a_note_about_a_reading_that_is_done_is_no_alarm(tenants: Tenants) -> None:
+    a = tenants.a
+    for state, is_red in (("done", False), ("failed", True)):
+        a.run(CrawlRun.objects.filter(pk=newest(a).pk).update, state=state, error="One page could not be read now.")
+        assert ('<p class="bab-error">One page' in progress(a)) is is_red
+        assert "One page could not be read now." in progress(a)
+
+
+def test_a_reading_between_two_turns_says_that_others_are_read(tenants: Tenants) -> None:
+    a = tenants.a
+    fields = {"state": "queued", "finished_at": None, "found": 9, "fetched": 4, "indexed": 4, "failed": 0}
+    a.run(CrawlRun.objects.filter(pk=newest(a).pk).update, **fields)
+    shown = progress(a)
+    assert "Others have their turn: 4 of 9 pages read" in shown
+    assert 'hx-trigger="every 2s"' in shown
