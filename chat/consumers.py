@@ -118,7 +118,13 @@ class DeskConsumer(LogSocket):
         except (UnknownConversation, NotAllowed):
             return
 
+    async def check_signed_in(self) -> None:
+        """A socket does not outlive its session: who signed out, or lost the seat, writes and reads no more."""
+        if await self._admit() != self.seat_id:
+            raise NotSignedIn
+
     async def on_message_send(self, frame: frames.DeskMessageSend) -> None:
+        await self.check_signed_in()
         draft = actions.Draft(frame.text, frame.client_id, frame.note)
         given: dict[str, Any] = {"conversation_id": frame.conversation, "seat_id": self.seat_id, "draft": draft}
         ack = await hop(self.schema, actions.post_as_seat, **given)
@@ -134,6 +140,7 @@ class DeskConsumer(LogSocket):
         await self.tell_seen(str(frame.conversation))
 
     async def on_resume(self, frame: frames.DeskResume) -> None:
+        await self.check_signed_in()
         await hop(self.schema, actions.note_seat, seat_id=self.seat_id)
         if frame.conversation is None:
             await self.tell({"type": "beat"})

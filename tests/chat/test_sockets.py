@@ -11,13 +11,14 @@ from uuid import uuid4
 
 import pytest
 from channels.testing import WebsocketCommunicator
+from django.contrib.sessions.backends.db import SessionStore
 
 from builtabot.asgi import application
 from chat import actions, sockets
 from chat.models import Conversation, Message
 from tenants import push
 from tenants.access import open_session
-from tenants.schema import hop
+from tenants.schema import PUBLIC, hop
 from tests.cast import Cast
 
 Frame = dict[str, Any]
@@ -244,6 +245,22 @@ async def test_a_desk_cannot_follow_or_write_to_what_is_not_its_own(
             assert (await agent.hear("error"))["code"] == "unknown_conversation"
     written = await hop(other.schema, lambda: Message.objects.filter(text="hi").count())
     assert written == 0
+
+
+@pytest.mark.parametrize("command", ["resume", "message.send"])
+async def test_a_desk_does_not_outlive_its_session(fresh_tenant: Cast, command: str) -> None:
+    cast, conversation = fresh_tenant, str(fresh_tenant.thread.conversation_id)
+    key = cast.agent.session_key
+    async with socket(cast, "/ws/desk/", cookie=f"sessionid={key}") as agent:
+        await agent.say(type="hello", v=1)
+        await agent.say(type="resume", conversation=conversation, seq=0)
+        await agent.hear("state")
+        await hop(PUBLIC, SessionStore(key).delete)
+        sent = {"client_id": str(uuid4()), "text": "still here"} if command == "message.send" else {"seq": 0}
+        await agent.say(type=command, conversation=conversation, **sent)
+        assert (await agent.hear("error"))["code"] == "not_signed_in"
+        assert await agent.closed() == 4401
+    assert await hop(cast.schema, lambda: Message.objects.filter(text="still here").count()) == 0
 
 
 async def test_a_lead_with_a_broken_address_is_refused_and_a_good_one_is_kept(fresh_tenant: Cast) -> None:
