@@ -246,7 +246,6 @@ def answer_turn(*, hold: Hold, text: str, outcome: str, citations: list[dict[str
         message = append(turn.conversation, AI, Entry(text=text, data=data), episode=turn.message.episode)
         _finish(turn, Turn.State.DONE)
         _publish_answer(turn, message, outcome)
-        due.note("episodes", timezone.now() + timedelta(minutes=conversation_idle_minutes()))
     return message
 
 
@@ -265,7 +264,6 @@ def ask_contact(*, hold: Hold, kind: str, language: str = "") -> Message | None:
         _finish(turn, Turn.State.DONE)
         if visitor.email:
             publish(ContactLeft(str(conversation.pk), visitor.name, visitor.email, turn.message.text))
-        due.note("episodes", timezone.now() + timedelta(minutes=conversation_idle_minutes()))
     return message
 
 
@@ -304,8 +302,3 @@ def _finish(turn: Turn, state: str) -> None:
 def _publish_answer(turn: Turn, message: Message, outcome: str) -> None:
     conversation_id, is_test = str(turn.conversation_id), turn.conversation.is_test
     publish(AnswerGiven(turn.pk, conversation_id, message.pk, outcome, turn.confidence or 0.0, is_test))
-
-
-def conversation_idle_minutes() -> int:
-    """After how many silent minutes an episode that no human joined ends (design: 30)."""
-    return 30
