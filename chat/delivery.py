@@ -10,6 +10,7 @@ from django.db.models import Max, Q, Subquery
 from django.utils import timezone
 
 from chat import ports
+from chat.changes import as_now
 from chat.models import Conversation, Handoff, Message, Turn
 from chat.policies import get_conversation_for, get_seat
 from chat.watch import watch
@@ -27,9 +28,11 @@ def _seen_by(audience: Audience) -> Q:
 
 def entries(conversation: Conversation, *, audience: Audience = "team", after: int = 0) -> list[dict[str, Any]]:
     """The entries after seq `after` that the party may see, in order, at most 200, as docs/protocol.md writes
-    them. `prev` of the first is the last visible seq up to `after`."""
+    them. `prev` of the first is the last visible seq up to `after`; texts
+    are as they read now."""
     log = Message.objects.filter(_seen_by(audience), conversation=conversation)
-    rows = list(log.filter(seq__gte=after).order_by("seq")[: MOST_ENTRIES + 1])  # with the one that was seen last
+    # With the one that was seen last.
+    rows = list(as_now(log.filter(seq__gte=after)).order_by("seq")[: MOST_ENTRIES + 1])
     if rows and rows[0].seq == after:
         prev = rows.pop(0).seq
     else:
@@ -41,7 +44,7 @@ def entries(conversation: Conversation, *, audience: Audience = "team", after: i
     return found
 
 
-def _wire(message: Message, conversation: Conversation, prev: int, audience: Audience) -> dict[str, Any]:
+def _wire(message: Any, conversation: Conversation, prev: int, audience: Audience) -> dict[str, Any]:
     data = message.data
     if audience == "visitor":
         hidden = TEAM_ONLY_DATA | ({"outcome"} if message.event == "resolved" else set())
@@ -55,7 +58,7 @@ def _wire(message: Message, conversation: Conversation, prev: int, audience: Aud
         "kind": message.kind,
         "sender": message.sender,
         "name": message.sender_name or (str(conversation.visitor) if message.sender == "visitor" else ""),
-        "text": message.text,
+        "text": message.now,
         "event": message.event,
         "data": data,
         "target": message.target,

@@ -38,6 +38,23 @@ class UnknownConversation(ChatError):
     sentence = "There is no such conversation."
 
 
+class UnknownMessage(ChatError):
+    """No such text or note, or not yours to see: the same answer to both."""
+
+    code = "unknown_message"
+    sentence = "There is no such message."
+
+
+class MessageDeleted(ChatError):
+    code = "message_deleted"
+    sentence = "This message was deleted meanwhile. Your words were not sent."
+
+
+class TooLate(ChatError):
+    code = "too_late"
+    sentence = "A message can be edited for 15 minutes. Write a new one instead."
+
+
 class TextEmpty(ChatError):
     code = "text_empty"
     sentence = "Write something first."

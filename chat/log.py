@@ -92,9 +92,7 @@ def current_episode(conversation: Conversation) -> Episode:
     return episode
 
 
-def append(
-    conversation: Conversation, author: Author, entry: Entry, *, episode: Episode | None = None
-) -> Message:
+def append(conversation: Conversation, author: Author, entry: Entry, *, episode: Episode | None = None) -> Message:
     """Add one entry with the next seq and publish MessagePosted. Needs the conversation's lock.
 
     With the AI, the conversation may have to end by itself: that is noted, however it came there."""
@@ -120,7 +118,7 @@ def append(
         client_id=entry.client_id,
         created_at=now,
     )
-    if author.sender != Message.Sender.SYSTEM:
+    if author.sender != Message.Sender.SYSTEM and entry.target is None:
         episode.last_message_at = now
         episode.save(update_fields=["last_message_at"])
     for_team = entry.kind == Message.Kind.EVENT or conversation.owner != Conversation.Owner.AI

@@ -174,6 +174,18 @@ class Message(models.Model):
                 condition=models.Q(client_id__isnull=False),
                 name="one_message_per_client_id",
             ),
+            models.CheckConstraint(
+                condition=models.Q(target__isnull=True) | models.Q(kind="event", target__lt=models.F("seq")),
+                name="a_change_is_an_event_that_names_an_earlier_entry",
+            ),
+        ]
+        # Nearly all entries are never changed, and whoever reads a text asks whether it was.
+        indexes = [
+            models.Index(
+                fields=["conversation", "target", "-seq"],
+                condition=models.Q(target__isnull=False),
+                name="changes_of_entries",
+            )
         ]
 
     def __str__(self) -> str:

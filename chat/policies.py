@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from chat.errors import NotAllowed, NotSignedIn, UnknownAttachment, UnknownConversation
-from chat.models import Attachment, Conversation, ConversationQuerySet, Episode
+from chat.errors import NotAllowed, NotSignedIn, UnknownAttachment, UnknownConversation, UnknownMessage
+from chat.models import Attachment, Conversation, ConversationQuerySet, Episode, Message
 from tenants.workspace.models import Seat
 
 TALKING_ROLES = frozenset({Seat.Role.OWNER, Seat.Role.ADMIN, Seat.Role.AGENT})
+DELETING_ROLES = frozenset({Seat.Role.OWNER, Seat.Role.ADMIN})  # what others of the team wrote
+EDITABLE = timedelta(minutes=15)
 
 
 def is_active(seat: Seat) -> bool:
@@ -28,6 +31,26 @@ def may_talk(seat: Seat) -> bool:
 def may_claim(seat: Seat, conversation: Conversation) -> bool:
     """A rehearsal seat claims test conversations only; everyone else may claim anything they see."""
     return may_talk(seat) and (not seat.is_rehearsal or conversation.is_test)
+
+
+def may_edit(seat: Seat, message: Message) -> bool:
+    """Own texts and notes alone: nobody puts words into another's mouth."""
+    return may_talk(seat) and _is_team_text(message) and message.seat_id == seat.pk
+
+
+def is_editable_at(message: Message, now: datetime) -> bool:
+    """Whether a text may still get new words; later, an answer would not fit what it answered."""
+    return now - message.created_at < EDITABLE
+
+
+def may_delete(seat: Seat, message: Message) -> bool:
+    """Own texts and notes; owners and admins also their colleagues'. What visitors and the AI wrote stays."""
+    mine = message.seat_id == seat.pk
+    return may_talk(seat) and _is_team_text(message) and (mine or seat.role in DELETING_ROLES)
+
+
+def _is_team_text(message: Message) -> bool:
+    return message.sender == Message.Sender.AGENT and message.kind in (Message.Kind.TEXT, Message.Kind.NOTE)
 
 
 def visible_conversations(seat: Seat) -> ConversationQuerySet:
@@ -46,12 +69,21 @@ def get_conversation_for(seat: Seat, conversation_id: UUID | str) -> Conversatio
     if not is_active(seat):
         raise NotAllowed
     found = (
-        visible_conversations(seat)
-        .filter(pk=_uuid(conversation_id))
-        .select_related("project", "visitor", "holder")
+        visible_conversations(seat).filter(pk=_uuid(conversation_id)).select_related("project", "visitor", "holder")
     ).first()
     if found is None:
         raise UnknownConversation
+    return found
+
+
+def get_message_for(seat: Seat, conversation_id: UUID | str, seq: int) -> Message:
+    """What somebody said in a conversation that the seat may see: no event. Raises UnknownMessage,
+    UnknownConversation, NotAllowed."""
+    conversation = get_conversation_for(seat, conversation_id)
+    said = Message.objects.filter(conversation=conversation, seq=seq).exclude(kind=Message.Kind.EVENT)
+    found = said.select_related("episode").first()
+    if found is None:
+        raise UnknownMessage
     return found
 
 

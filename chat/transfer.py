@@ -43,6 +43,14 @@ def uploaded(request: HttpRequest) -> Upload:
     return Upload(files[0].name or "", files[0].read(), client_id)
 
 
+def client_id(request: HttpRequest) -> UUID | None:
+    """The form's `client_id`, a UUID, if it has one. Raises BadFrame."""
+    try:
+        return UUID(given) if (given := request.POST.get("client_id", "")) else None
+    except ValueError as error:
+        raise BadFrame("A client_id is a UUID.") from error
+
+
 def sent(attachment: Attachment) -> HttpResponse:
     """A file as an answer that no browser will ever run: a picture to be looked at, anything else to be saved.
     Raises UnknownAttachment."""

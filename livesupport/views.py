@@ -39,7 +39,10 @@ STATUS = {
     "not_holder": 409,
     "plan_ended": 409,
     "not_allowed": 403,
+    "too_late": 409,
+    "message_deleted": 409,
     "unknown_conversation": 404,
+    "unknown_message": 404,
     "unknown_lead": 404,
     **transfer.STATUS,
 }
@@ -166,6 +169,20 @@ def attach(request: SeatRequest, conversation_id: UUID) -> HttpResponse:
     return JsonResponse({"client_id": ack.client_id, "seq": ack.seq, "at": ack.at})
 
 
+@require_POST
+@seat_required()
+def edit(request: SeatRequest, conversation_id: UUID, seq: int) -> HttpResponse:
+    """Give an own text or note new words: a form with `text`, and `client_id` if it may be sent again."""
+    return _change(chat.edit_message, request, conversation_id, seq, text=request.POST.get("text", ""))
+
+
+@require_POST
+@seat_required()
+def delete(request: SeatRequest, conversation_id: UUID, seq: int) -> HttpResponse:
+    """Take a text or note of the team back: a form with `client_id`, if it may be sent again."""
+    return _change(chat.delete_message, request, conversation_id, seq)
+
+
 @require_GET
 @seat_required()
 def attachment(request: SeatRequest, attachment_id: UUID) -> HttpResponse:
@@ -174,6 +191,20 @@ def attachment(request: SeatRequest, attachment_id: UUID) -> HttpResponse:
         return transfer.sent(get_attachment_for(request.seat, attachment_id))
     except ProductError as error:
         return _refusal(error)
+
+
+def _change(
+    action: Callable[..., chat.Ack], request: SeatRequest, conversation_id: UUID, seq: int, **words: str
+) -> HttpResponse:
+    """One change of the entry `seq`; the answer is a receipt, like an `ack`."""
+    try:
+        change = chat.Change(seq, transfer.client_id(request))
+        ack = action(conversation_id=conversation_id, seat_id=request.seat.pk, change=change, **words)
+    except ProductError as error:
+        return _refusal(error)
+    except PASSING:
+        return _unavailable()
+    return JsonResponse({"client_id": ack.client_id, "seq": ack.seq, "at": ack.at})
 
 
 def _act(action: Callable[..., object], **arguments: Any) -> HttpResponse:

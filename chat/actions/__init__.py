@@ -2,6 +2,7 @@
 publish, return. Nothing else writes to the log, and nothing else moves owner and epoch."""
 
 from chat.actions.attachments import remove_attachment, send_file, send_file_as_seat, send_file_as_visitor
+from chat.actions.edits import Change, delete_message, edit_message
 from chat.actions.episodes import end_idle_episodes
 from chat.actions.messages import (
     Ack,
@@ -59,6 +60,7 @@ __all__ = [
     "VISITOR",
     "Ack",
     "Author",
+    "Change",
     "Draft",
     "Entered",
     "Heard",
@@ -72,7 +74,9 @@ __all__ = [
     "ask_contact",
     "begin_turn",
     "claim_conversation",
+    "delete_message",
     "drop_turn",
+    "edit_message",
     "end_idle_episodes",
     "enter",
     "fail_turn",

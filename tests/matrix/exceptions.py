@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from chat import actions
 from knowledge.models import CrawlRun
 from livesupport.models import Availability
 from tenants.workspace.models import OutboxEntry
@@ -55,12 +56,19 @@ FORMS: dict[str, Callable[[], dict[str, object]]] = {
 }
 BODIES: dict[str, dict[str, str]] = {
     "livesupport:availability": {"state": "away"},
+    "livesupport:edit": {"text": "Put right."},
     "admin:workspace_seat_invite": {"email": "somebody.new@matrix.example", "role": "agent"},
 }
 
 
 def _claimed(cast: Cast, thread: Thread) -> None:
     cast.client(cast.agent).post(f"/live/c/{thread.conversation_id}/claim/")
+
+
+def _noted(cast: Cast, thread: Thread) -> None:
+    draft = actions.Draft("Between us.", note=True)
+    given = {"conversation_id": thread.conversation_id, "seat_id": cast.agent.seat_id}
+    cast.run(actions.post_as_seat, draft=draft, **given)
 
 
 def _queued_run(cast: Cast, thread: Thread) -> None:
@@ -81,6 +89,8 @@ PREPARE: dict[str, Callable[[Cast, Thread], None]] = {
     "livesupport:release": _claimed,
     "livesupport:hand_back": _claimed,
     "livesupport:attach": _claimed,
+    "livesupport:edit": _noted,
+    "livesupport:delete": _noted,
     "admin:knowledge_source_cancel": _queued_run,
     "admin:workspace_outboxentry_retry": _failed_for_good,
     "admin:workspace_outboxentry_retry_all": _failed_for_good,

@@ -19,6 +19,7 @@ MISSING_UUID = str(UUID(int=2**122 + 12345, version=4))
 # Parameter -> whose row it names.
 PARAMETERS: dict[str, Pick] = {
     "conversation_id": lambda cast, thread: thread.conversation_id,
+    "seq": lambda cast, thread: thread.last_seq + 1,  # the first that a test adds, by `PREPARE`
     "lead_id": lambda cast, thread: thread.lead_id,
     "file_id": lambda cast, thread: cast.file_id,
     "file_name": lambda cast, thread: f"manual-{cast.marker}.txt",
