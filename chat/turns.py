@@ -11,7 +11,6 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
@@ -22,11 +21,11 @@ from chat.judgement.rules import Rules
 from chat.models import Handoff, Message
 from chat.running import running
 from knowledge import embed
-from knowledge.answers import Model, Outcome, Patience, Question, Said, answer
+from knowledge.answering import citations, may_quote, question_on
+from knowledge.answers import Outcome, Patience, Question, Said, answer
 from knowledge.errors import ModelError
 from knowledge.language import detect
 from knowledge.search import Evidence, search
-from knowledge.small_talk import small_talk
 from tenants import push
 from tenants.errors import ProductError
 from tenants.schema import current_schema
@@ -158,8 +157,7 @@ def _say(job: Job, stream: Stream, question: Question, project: Project) -> Outc
     except ModelError as error:
         if error.code in _NEEDS_SETTINGS and not error.retryable:
             note_model_problem(project_id=project.pk, sentence=error.sentence)
-        may_quote = question.confidence >= project.evidence_threshold or small_talk(question.text)
-        if stream.has_spoken or not may_quote:
+        if stream.has_spoken or not may_quote(question, project):
             raise
         log.warning("turn %s: the model failed (%s), the pages are quoted", job.hold.turn_id, error.code)
         actions.note_fallback(hold=job.hold, code=error.code)
@@ -181,43 +179,8 @@ def question_of(job: Job, project: Project, evidence: Evidence) -> Question:
     told = tuple(
         Said("visitor" if sender == Message.Sender.VISITOR else "business", text) for sender, text in job.history
     )
-    return Question(
-        text=asked_of(job),
-        language=detect(job.text) or job.language[:2],
-        history=told,
-        passages=evidence.passages,
-        confidence=evidence.confidence,
-        persona=project.persona,
-        project_name=project.name,
-        model=model_of(project),
-    )
-
-
-def model_of(project: Project) -> Model | None:
-    """The model that answers for a project; None quotes pages.
-
-    An address of the project's own is called with its own key, or without any; else the operator's address is, with
-    the project's key. On the operator's key the operator's model answers: whoever pays chooses.
-    """
-    if project.answerer != Project.Answerer.OPENAI:
-        return None
-    name, base_url = project.model_name or settings.OPENAI_MODEL, settings.OPENAI_BASE_URL
-    if project.model_base_url:
-        return Model(name=name, key=project.model_key, base_url=project.model_base_url)
-    if project.model_key:
-        return Model(name=name, key=project.model_key, base_url=base_url, is_operators=True)
-    return Model(name=settings.OPENAI_MODEL, key=settings.OPENAI_API_KEY, base_url=base_url, is_operators=True)
-
-
-def citations(numbers: tuple[int, ...], evidence: Evidence) -> list[dict[str, Any]]:
-    """The sources of an answer: each cited passage's number (from 1), page, heading and address."""
-    found = []
-    for number in numbers:
-        if 1 <= number <= len(evidence.passages):
-            passage = evidence.passages[number - 1]
-            url = f"{passage.url}#{passage.anchor}" if passage.anchor else passage.url
-            found.append({"n": number, "title": passage.title, "heading": passage.heading, "url": url})
-    return found
+    language = detect(job.text) or job.language[:2]
+    return question_on(project, evidence, text=asked_of(job), language=language, history=told)
 
 
 class Stream:

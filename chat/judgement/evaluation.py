@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from chat.judgement.decision import MOOD, REQUEST, TRIGGERS, Earlier, Facts, assess
 from chat.judgement.rules import Rules
 from chat.judgement.topics import CRITICAL
 from knowledge.embed import Vector
+from knowledge.evaluation import auroc
 
 Row = dict[str, Any]
 NONE = "none"
@@ -79,18 +78,6 @@ def topics(rows: Iterable[Row]) -> tuple[Row, list[Verdict]]:
     return figures, verdicts
 
 
-def auc(truth: Sequence[bool], strength: Sequence[float]) -> float | None:
-    """Area under the ROC curve, ties counting half; None without both kinds."""
-    labels, values = np.array(truth, dtype=bool), np.array(strength, dtype=float)
-    positive, negative = int(labels.sum()), int((~labels).sum())
-    if not positive or not negative:
-        return None
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    total = float(ranks[labels].sum()) - positive * (positive + 1) / 2
-    return round(total / (positive * negative), 4)
-
-
 def _follow(row: Row, embed: Callable[[str], Vector]) -> list[Verdict]:
     """One conversation, turn after turn, each judged on what came before."""
     earlier: list[Earlier] = []
@@ -135,7 +122,7 @@ def _mood_figures(verdicts: Sequence[Verdict]) -> Row:
     found, there, false, absent = _counts(verdicts)
     return {
         "n": len(verdicts),
-        "auc": auc([one.truth for one in verdicts], [one.strength for one in verdicts]),
+        "auc": auroc([one.truth for one in verdicts], [one.strength for one in verdicts]),
         "recall": _share(found, there),
         "false_alarm_rate": _share(false, absent),
     }

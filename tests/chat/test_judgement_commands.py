@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from chat.judgement.evaluation import auc
+from knowledge.evaluation import auroc
 from tests.house import ROOT
 
 TRIGGERS = [
@@ -123,4 +123,4 @@ def test_they_need_no_database_and_no_secret(name: str, rows: list[dict[str, Any
     [([True, False], [1, 0], 1.0), ([True, False], [0, 1], 0.0), ([True, False], [1, 1], 0.5), ([True], [1], None)],
 )
 def test_the_area_counts_ties_half(truth: list[bool], strength: list[float], area: float | None) -> None:
-    assert auc(truth, strength) == area
+    assert auroc(truth, strength) == area

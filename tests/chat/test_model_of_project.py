@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chat.turns import model_of
+from knowledge.answering import model_of
 from knowledge.answers import Model
 from tenants.workspace.models import Project
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chat.judgement.evaluation import Verdict
+from knowledge.evaluation import table
 
 
 class EvalCommand(BaseCommand):
@@ -28,21 +29,14 @@ class EvalCommand(BaseCommand):
             shown = {**figures, "errors": wrong} if options["errors"] else figures
             self.stdout.write(json.dumps(shown, ensure_ascii=False))
             return
-        self._table(figures)
+        for line in table(figures):
+            self.stdout.write(line)
         for row in wrong:
             self.stdout.write(json.dumps(row, ensure_ascii=False))
 
     def measure(self, rows: list[dict[str, Any]]) -> tuple[dict[str, Any], list[Verdict]]:
         """The figures of the lines, and a verdict on each."""
         raise NotImplementedError
-
-    def _table(self, figures: dict[str, Any]) -> None:
-        names = [name for name, value in figures.items() if not isinstance(value, dict)]
-        groups = {name: group for name, group in figures.items() if name.startswith("by_")}
-        self.stdout.write(f"{'':14}" + "".join(f"{name:>18}" for name in names))
-        for title, row in [("all", figures), *((key, row) for group in groups.values() for key, row in group.items())]:
-            cells = ("-" if row[name] is None else str(row[name]) for name in names)
-            self.stdout.write(f"{title:14}" + "".join(f"{cell:>18}" for cell in cells))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
