@@ -92,6 +92,7 @@ def _bind_work() -> None:
             on_slack.THREAD: slack.deliver_thread,
             on_slack.REPLY: slack.deliver_reply,
             on_slack.CARD: slack.deliver_card,
+            on_slack.CHANGE: slack.deliver_change,
             whispers.ASIDE: slack.deliver_aside,
         }
     )

@@ -69,7 +69,8 @@ def held_conversations() -> QuerySet[Conversation]:
     """All that people hold, with what `held_of` reads. A rehearsal's holder is a program and has no dashboard."""
     log = Message.objects.filter(conversation=OuterRef("pk"))
     joined = log.filter(event="joined", seat=OuterRef("holder")).order_by("-seq")
-    said = log.filter(kind__in=_SAID).order_by("-seq")
+    kept = log.filter(kind__in=_SAID).exclude(text="")  # what was deleted answers nobody
+    said = kept.order_by("-seq")
     rows = Conversation.objects.filter(owner=Conversation.Owner.AGENT, is_test=False, holder__is_rehearsal=False)
     rows = rows.annotate(
         joined_seq=Subquery(joined.values("seq")[:1]),
@@ -77,7 +78,7 @@ def held_conversations() -> QuerySet[Conversation]:
         via=Subquery(joined.values("data__via")[:1]),
         last_sender=Subquery(said.values("sender")[:1]),
     )
-    replies = log.filter(kind__in=_SAID, seat=OuterRef("holder"), seq__gt=OuterRef("joined_seq"))
+    replies = kept.filter(seat=OuterRef("holder"), seq__gt=OuterRef("joined_seq"))
     return rows.annotate(is_answered=Exists(replies)).select_related("holder__availability").order_by("pk")
 
 

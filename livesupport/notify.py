@@ -20,6 +20,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from chat.changes import as_now
 from chat.events import ContactLeft, HandoffRequested, HandoffStanding
 from chat.models import Conversation, Episode, Handoff, Message
 from chat.render import web_address
@@ -191,11 +192,10 @@ def _lines(conversation: Conversation) -> list[Line]:
     the chatbot's list may hold addresses outside of the team."""
     episode = Episode.objects.filter(conversation=conversation).order_by("-number").first()
     log = Message.objects.filter(episode=episode, internal=False)
-    edited = dict(log.filter(event="edited").order_by("seq").values_list("target", "text"))
-    said = log.exclude(kind=Message.Kind.EVENT).exclude(text="").order_by("-seq")[:LINES_SHOWN]
+    said = as_now(log.exclude(kind=Message.Kind.EVENT).exclude(text="")).order_by("-seq")[:LINES_SHOWN]
     zone = zone_of(conversation.project.timezone)
     return [
-        _line(message, edited.get(message.seq, message.text), conversation, message.created_at.astimezone(zone))
+        _line(message, message.now, conversation, message.created_at.astimezone(zone))
         for message in reversed(said)
     ]
 

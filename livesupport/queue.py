@@ -13,6 +13,7 @@ from django.db.models import Count, IntegerField, OuterRef, Prefetch, Q, Subquer
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from chat.changes import as_now, saying
 from chat.models import Conversation, ConversationQuerySet, Episode, Handoff, Message, Visitor
 from chat.policies import visible_conversations
 from livesupport.away import is_absent
@@ -136,8 +137,9 @@ def open_handoff(conversation: Conversation) -> Handoff | None:
 
 def with_details(conversations: ConversationQuerySet) -> ConversationQuerySet:
     """Everything a row shows, in a fixed number of queries."""
-    # A file's text is its name.
-    texts = Message.objects.filter(conversation=OuterRef("pk"), kind__in=_SAID).order_by("-seq")
+    # A file's text is its name; what was deleted has none.
+    kept = Message.objects.filter(conversation=OuterRef("pk"), kind__in=_SAID).exclude(text="")
+    texts = as_now(kept).order_by("-seq")
     theirs = Message.objects.filter(conversation=OuterRef("pk"), kind__in=_SAID, sender="visitor")
     unread = (
         theirs.filter(seq__gt=OuterRef("team_seen_seq"))
@@ -155,7 +157,7 @@ def with_details(conversations: ConversationQuerySet) -> ConversationQuerySet:
         conversations.select_related("visitor", "project", "holder__availability")
         .prefetch_related(Prefetch("handoffs", queryset=handoffs, to_attr="open_handoffs"))
         .annotate(
-            last_text=Coalesce(Subquery(texts.values("text")[:1]), Value(""), output_field=TextField()),
+            last_text=Coalesce(Subquery(texts.values("now")[:1]), Value(""), output_field=TextField()),
             last_sender=Coalesce(Subquery(texts.values("sender")[:1]), Value(""), output_field=TextField()),
             last_seat=Subquery(texts.values("seat_id")[:1]),
             moods=ArraySubquery(judged.values("mood")[:SHOWN]),
@@ -270,8 +272,7 @@ def found_groups(seat: Seat, query: str, now: datetime) -> list[Group]:
     shows the line that was found."""
     shown = visible_conversations(seat)
     lines: dict[Any, str] = {}
-    said = Message.objects.exclude(kind=Message.Kind.EVENT)
-    hits = said.filter(conversation__in=shown, text__icontains=query)
+    hits = saying(Message.objects.filter(conversation__in=shown), query)
     for conversation_id, text in hits.order_by("-created_at").values_list("conversation", "text")[:MOST_ROWS]:
         lines.setdefault(conversation_id, text)
     by_name = Q(visitor__name__icontains=query) | Q(visitor__email__icontains=query)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from chat import ports, quota, sentences
 from chat.actions.ownership import hand_over
 from chat.actions.questions import open_turn
+from chat.changes import as_now
 from chat.events import AnswerGiven, ContactLeft, MoodNoted, TurnQueued
 from chat.log import AI, Entry, append, lock
 from chat.models import Conversation, Handoff, Message, Turn
@@ -139,7 +140,8 @@ def _job(turn: Turn) -> Job:
     unanswered = _unanswered(turn)
     standing = Handoff.objects.filter(episode=episode, state=Handoff.State.STANDING).exists()
     promise = ports.reachability(conversation.project, timezone.now(), conversation.is_test) if standing else None
-    told = [one for one in reversed(texts[:MOST_REMEMBERED]) if one.pk not in unanswered]
+    remembered = as_now(texts.exclude(text=""))[:MOST_REMEMBERED]
+    told = [one for one in reversed(remembered) if one.pk not in unanswered]
     return Job(
         hold=Hold(turn.pk, turn.attempts),
         message_id=turn.message_id,
@@ -148,7 +150,7 @@ def _job(turn: Turn) -> Job:
         project_id=conversation.project_id,
         text=turn.message.text,
         language=conversation.language or conversation.project.language,
-        history=tuple((one.sender, one.text) for one in told),
+        history=tuple((one.sender, one.now) for one in told),
         first_words_by=turn.overdue_at,
         all_by=turn.queued_at + IN_ALL,
         earlier=tuple(Heard(one.pk, one.text, one.mood, one.pk in unanswered) for one in reversed(own)),

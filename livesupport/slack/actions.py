@@ -10,14 +10,14 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from chat.actions import Author, Draft, post_messages
-from chat.errors import NotAllowed
+from chat.actions import Author, Change, Draft, delete_message, edit_message, post_messages
+from chat.errors import NotAllowed, TextTooLong
 from chat.models import Conversation, Handoff, Message
 from livesupport.actions import claim, resolve
 from livesupport.models import SlackInstall, SlackThread
 from livesupport.slack import text
 from livesupport.slack.client import Channel, Granted
-from livesupport.slack.errors import ChannelTaken, NotInPlan, ThreadClosed
+from livesupport.slack.errors import ChannelTaken, NotInPlan, StaysAnswer, ThreadClosed
 from livesupport.slack.policies import OPEN, may_connect
 from tenants import billing
 from tenants.models import ExternalRoute
@@ -169,6 +169,43 @@ def answer(*, thread: SlackThread, seat: Seat, said: Said) -> None:
         post_messages(conversation_id=handoff.conversation_id, author=Author.of_seat(seat), drafts=drafts)
 
 
+def rewrite(*, thread: SlackThread, seat: Seat, said: Said) -> None:
+    """What somebody wrote in a thread reads otherwise there now, so it does here: an answer stays an answer, a note a
+    note. Words that never came are taken as new ones. Repeating it does nothing.
+
+    Raises what `answer` and `chat.actions.edit_message` do, StaysAnswer, TextTooLong.
+    """
+    with transaction.atomic():
+        handoff = _locked(thread)
+        rows = _written(handoff, said.place)
+        if not rows:
+            answer(thread=thread, seat=seat, said=said)
+            return
+        note = text.as_note(said.words)
+        if note is not None and not rows[0].internal:
+            raise StaysAnswer
+        words = text.pieces(said.words if note is None else note, longest=MESSAGE_CHARACTERS, most=MOST_MESSAGES)
+        if len(words) > len(rows):
+            raise TextTooLong
+        for number, row in enumerate(rows):
+            given: dict[str, Any] = {"conversation_id": handoff.conversation_id, "seat_id": seat.pk}
+            given["change"] = Change(row.seq, via=VIA)
+            if number and number >= len(words):
+                delete_message(**given)
+            else:
+                edit_message(**given, text=words[number] if words else "")
+
+
+def take_back(*, thread: SlackThread, seat: Seat, place: str) -> None:
+    """What somebody wrote in a thread was deleted there. Repeating it does nothing. Raises what
+    `chat.actions.delete_message` does."""
+    with transaction.atomic():
+        handoff = _locked(thread)
+        for row in _written(handoff, place):
+            change = Change(row.seq, via=VIA)
+            delete_message(conversation_id=handoff.conversation_id, seat_id=seat.pk, change=change)
+
+
 def take(*, thread: SlackThread, seat: Seat) -> None:
     """The button *Claim*. Raises ThreadClosed, AlreadyTaken, NotAllowed, UnknownConversation."""
     with transaction.atomic():
@@ -188,6 +225,12 @@ def close(*, thread: SlackThread, seat: Seat) -> None:
 def client_id(place: str, number: int) -> UUID:
     """The id of a text from Slack: always the same for the same words, so that a repeat is no second message."""
     return uuid5(NAMESPACE_URL, f"slack:{place}#{number}")
+
+
+def _written(handoff: Handoff, place: str) -> list[Message]:
+    """What came of something written in a thread: more than one text where it was long."""
+    ids = [client_id(place, number) for number in range(MOST_MESSAGES)]
+    return list(Message.objects.filter(conversation=handoff.conversation_id, client_id__in=ids).order_by("seq"))
 
 
 def _locked(thread: SlackThread) -> Handoff:

@@ -98,11 +98,17 @@ def card(facts: Card) -> Shown:
     return Shown(_whole(text), blocks[:MOST_BLOCKS])
 
 
-def said(line: Line) -> Shown:
-    """Words of the conversation, for the thread."""
-    blocks = [_context(f"*{_inline(line.who)}*")]
+def said(line: Line, *, is_edited: bool = False, lead: str = "") -> Shown:
+    """Words of the conversation, for the thread. `lead` is a sentence of ours in the place of the name."""
+    mark = " · edited" if is_edited else ""
+    blocks = [_context(lead or f"*{_inline(line.who)}*{mark}")]
     blocks += [_section(quoted(piece)) for piece in _fitting(line.text)]
     return Shown(_whole(f"{_inline(line.who)}: {escape(line.text)}"), blocks)
+
+
+def gone(who: str, sentence: str) -> Shown:
+    """In the place of words that were deleted. The sentence is ours."""
+    return Shown(f"{_inline(who)}: {sentence}", [_context(f"*{_inline(who)}*"), _context(f"_{sentence}_")])
 
 
 def news(sentence: str) -> Shown:

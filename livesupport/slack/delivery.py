@@ -16,9 +16,11 @@ from livesupport.slack import blocks, facts
 from livesupport.slack.actions import note_problem
 from livesupport.slack.client import Outgoing, Slack
 from livesupport.slack.errors import SlackFailed
+from livesupport.slack.listeners import REPLY
 from tenants.workspace.models import OutboxEntry
 from tenants.workspace.outbox import DeliveryFailed
 
+POSTED_AS = "posted_as"  # the `ts` that names a reply in Slack, in its entry's payload
 UNSURE_SINCE = "unsure_since"  # seconds since 1970, in the entry's payload
 CLOCK_SLACK_SECONDS = 120.0  # our clock and Slack's differ
 
@@ -36,12 +38,41 @@ def deliver_thread(entry: OutboxEntry) -> None:
 def deliver_reply(entry: OutboxEntry) -> None:
     """One entry of the log, into the thread."""
     thread = _begun(entry)
-    message = Message.objects.filter(conversation=thread.handoff.conversation_id, seq=entry.payload["seq"]).first()
+    message = facts.entry_of(thread, entry.payload["seq"])
     shown = facts.shown(message, thread) if message else None
     if shown is None:
         return
     with _working(thread.install) as slack:
-        _post_once(entry, slack, _outgoing(thread, shown, entry.idempotency_key))
+        ts = _post_once(entry, slack, _outgoing(thread, shown, entry.idempotency_key))
+    entry.payload = {**entry.payload, POSTED_AS: ts}
+    entry.save(update_fields=["payload"])
+
+
+def deliver_change(entry: OutboxEntry) -> None:
+    """Replace what the thread shows of an entry that was edited or deleted. Repeating it does no harm. What was never
+    posted needs nothing; what a person wrote in Slack cannot be replaced, so the thread is told."""
+    thread = _begun(entry)
+    change = facts.entry_of(thread, entry.payload["seq"])
+    message = facts.entry_of(thread, change.target) if change else None
+    if message is None:
+        return
+    with _working(thread.install) as slack:
+        if message.data.get("via") == "slack":
+            shown = facts.changed_elsewhere(change, message, thread)
+            _post_once(entry, slack, _outgoing(thread, shown, entry.idempotency_key))
+            return
+        posted = f"{REPLY}:{message.conversation_id}:{message.seq}"
+        told = _outgoing(thread, facts.changed(message, thread), posted)
+        if (ts := _posted_as(told, slack, message)) is not None:
+            slack.update(told, ts)
+
+
+def _posted_as(told: Outgoing, slack: Slack, message: Message) -> str | None:
+    """The `ts` of an entry in its thread: as it was noted, else as Slack still finds it by its key."""
+    reply = OutboxEntry.objects.filter(idempotency_key=told.key).first()
+    if reply is not None and POSTED_AS in reply.payload:
+        return str(reply.payload[POSTED_AS])
+    return slack.find(told, message.created_at.timestamp() - CLOCK_SLACK_SECONDS)
 
 
 def deliver_card(entry: OutboxEntry) -> None:

@@ -63,6 +63,13 @@ class NotInvited(LiveSupportError):
     sentence = "Your words stay in Slack: you have no seat. An owner can invite you under Settings, People."
 
 
+class StaysAnswer(LiveSupportError):
+    """A note is for the team alone; what the visitor has read cannot become one."""
+
+    code = "stays_answer"
+    sentence = "The visitor has read this, so it cannot become a note. Delete it, and write the note anew."
+
+
 class ThreadClosed(LiveSupportError):
     """The handoff of this thread is over."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from chat.changes import EDITED, as_now
 from chat.models import Conversation, Handoff, Message
 from livesupport.card import passages_of, unanswered
 from livesupport.models import SlackThread
 from livesupport.queue import TRIGGER_PILLS
-from livesupport.slack.blocks import Card, Found, Line, Shown, news, said
+from livesupport.slack.blocks import Card, Found, Line, Shown, gone, news, said
 from livesupport.slack.text import escape
 from tenants.hosts import primary_host, tenant_url
 from tenants.models import Tenant
@@ -25,6 +28,9 @@ NEWS = {
     "rated": "Rated {score} of 5. {comment}",
 }
 AWAY = "*{name}* is away; it waits in the queue again. A reply here takes it."
+GONE = "This message was deleted."
+CHANGED_THERE = "*{who}* edited a message in Live Support. The visitor reads now:"
+DELETED_THERE = "*{who}* deleted a message in Live Support. The visitor no longer sees it."
 ENDED = "The conversation ended without a person."
 
 
@@ -53,10 +59,16 @@ def card_of(thread: SlackThread) -> Card:
     )
 
 
-def shown(message: Message, thread: SlackThread) -> Shown | None:
-    """An entry of the log as a line of the thread; None for what has no words there."""
+def entry_of(thread: SlackThread, seq: int) -> Any:
+    """One entry of the thread's conversation, with `now` and `change`; None where there is none."""
+    return as_now(Message.objects.filter(conversation=thread.handoff.conversation_id, seq=seq)).first()
+
+
+def shown(message: Any, thread: SlackThread) -> Shown | None:
+    """An entry of the log, as `entry_of` reads it, as a line of the thread; None for what has no words there."""
     if message.kind == Message.Kind.TEXT:
-        return said(_line(message, thread.handoff.conversation)) if message.text else None
+        line = _line(message, thread.handoff.conversation)
+        return said(line, is_edited=message.change == EDITED) if message.now else None
     if message.kind == Message.Kind.FILE:
         return _file_news(message, thread.handoff.conversation)
     sentence = AWAY if message.data.get("away") else NEWS.get(message.event)
@@ -69,9 +81,23 @@ def shown(message: Message, thread: SlackThread) -> Shown | None:
     return news(sentence.format(who=escape(who) or "Somebody", **words).strip())
 
 
-def _file_news(message: Message, conversation: Conversation) -> Shown | None:
+def changed(message: Any, thread: SlackThread) -> Shown:
+    """What stands in the thread of an entry that was edited or deleted."""
+    line = _line(message, thread.handoff.conversation)
+    return shown(message, thread) or gone(line.who, GONE)
+
+
+def changed_elsewhere(change: Message, message: Any, thread: SlackThread) -> Shown:
+    """That somebody changed, in Live Support, what a person wrote in Slack: there it is theirs, and stays."""
+    who = escape(change.sender_name or "Somebody")
+    if not message.now:
+        return news(DELETED_THERE.format(who=who))
+    return said(_line(message, thread.handoff.conversation), lead=CHANGED_THERE.format(who=who))
+
+
+def _file_news(message: Any, conversation: Conversation) -> Shown | None:
     """That there is a file, and where to look at it: files themselves do not leave the house."""
-    if not message.text:
+    if not message.now:
         return None
     line = _line(message, conversation)
     where = f"<{_open_url(conversation)}|Look at it in Live Support>"
@@ -83,13 +109,13 @@ def _transcript(thread: SlackThread) -> tuple[Line, ...]:
     texts = Message.objects.filter(
         episode=handoff.episode_id, kind=Message.Kind.TEXT, seq__lte=thread.transcript_seq
     ).exclude(text="")
-    last = list(texts.order_by("-seq")[:LINES_READ])
+    last = list(as_now(texts).order_by("-seq")[:LINES_READ])
     return tuple(_line(message, handoff.conversation) for message in reversed(last))
 
 
-def _line(message: Message, conversation: Conversation) -> Line:
+def _line(message: Any, conversation: Conversation) -> Line:
     names = {Message.Sender.VISITOR: str(conversation.visitor), Message.Sender.AI: "AI"}
-    return Line(names.get(Message.Sender(message.sender), message.sender_name or "Team"), message.text)
+    return Line(names.get(Message.Sender(message.sender), message.sender_name or "Team"), message.now)
 
 
 def _open_url(conversation: Conversation) -> str:

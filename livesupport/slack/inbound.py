@@ -24,6 +24,7 @@ from tenants.schema import run_in
 
 KIND = "slack"
 SAID, PRESSED, GONE = "said", "pressed", "gone"
+EDITED, DELETED = "edited", "deleted"
 PLAIN_KINDS = frozenset({"", "thread_broadcast", "file_share"})  # subtypes of a message that a person wrote
 BUTTONS = frozenset({"claim", "resolve"})
 LONGEST_TEXT = 40_000
@@ -31,8 +32,8 @@ LONGEST_TEXT = 40_000
 
 @dataclass(frozen=True)
 class Heard:
-    """What concerns us of a call, as it is kept. `thread` is the `ts` of the handoff's message; `text` is a
-    message's words, or the name of a button."""
+    """What concerns us of a call, as it is kept. `thread` is the `ts` of the handoff's message, `ts` that of what was
+    said, edited or deleted; `text` is a message's words, or the name of a button."""
 
     what: str
     app: str
@@ -62,11 +63,25 @@ def from_event(body: dict[str, Any]) -> tuple[str, Heard] | None:
         return None
     if event.get("type") in {"app_uninstalled", "tokens_revoked"}:
         return call_id, Heard(GONE, app, team)
-    channel, thread, ts, user = (_id(event, name) for name in ("channel", "thread_ts", "ts", "user"))
-    by_person = event.get("type") == "message" and event.get("subtype", "") in PLAIN_KINDS and not event.get("bot_id")
-    if not by_person or not all((channel, thread, ts, user)) or thread == ts:
+    what, message = _message_of(event)
+    thread, ts, user = (_id(message, name) for name in ("thread_ts", "ts", "user"))
+    channel, by_person = _id(event, "channel"), message.get("subtype", "") in PLAIN_KINDS and not message.get("bot_id")
+    if not (what and by_person) or not all((channel, thread, ts, user)) or thread == ts:
         return None
-    return call_id, Heard(SAID, app, team, channel, thread, ts, user, _clean(event.get("text")))
+    text = "" if what == DELETED else _clean(message.get("text"))
+    return call_id, Heard(what, app, team, channel, thread, ts, user, text)
+
+
+def _message_of(event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What happened to which message. Slack calls it a change, too, when it adds the preview of a link: only what a
+    person edited says so."""
+    subtype = event.get("subtype", "") if event.get("type") == "message" else None
+    if subtype == "message_changed":
+        message = _part(event, "message")
+        return (EDITED if message.get("edited") else ""), message
+    if subtype == "message_deleted":
+        return DELETED, _part(event, "previous_message")
+    return ("" if subtype is None else SAID), event
 
 
 def from_press(body: dict[str, Any]) -> tuple[str, Heard] | None:
@@ -160,10 +175,22 @@ def _act(thread: SlackThread, heard: Heard) -> None:
     if heard.what == SAID:
         words = plain(heard.text, names_of(thread.install))
         actions.answer(thread=thread, seat=seat, said=actions.Said(heard.place, words))
+    elif heard.what == EDITED:
+        words = plain(heard.text, names_of(thread.install))
+        actions.rewrite(thread=thread, seat=seat, said=actions.Said(heard.place, words))
+    elif heard.what == DELETED:
+        actions.take_back(thread=thread, seat=seat, place=heard.place)
     elif heard.text == "claim":
         actions.take(thread=thread, seat=seat)
     else:
         actions.close(thread=thread, seat=seat)
+
+
+_BECAME = {
+    SAID: ["Your words did not reach the visitor."],
+    EDITED: ["Your edit did not reach the visitor."],
+    DELETED: ["The visitor still sees it."],
+}
 
 
 def _told(heard: Heard, refusal: ProductError) -> str:
@@ -171,4 +198,4 @@ def _told(heard: Heard, refusal: ProductError) -> str:
     sentence = refusal.sentence
     if isinstance(refusal, UnknownConversation):
         sentence = "Your seat does not include this chatbot."
-    return f"{sentence} Your words did not reach the visitor." if heard.what == SAID else sentence
+    return " ".join([sentence, *_BECAME.get(heard.what, ())])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from chat.changes import CHANGES
 from chat.events import HandoffRequested, HandoffStanding, MessagePosted
 from chat.models import Handoff, Message
 from livesupport.models import SlackInstall, SlackThread
-from livesupport.slack.policies import TURNS, goes_to_slack, is_told
+from livesupport.slack.policies import TURNS, goes_to_slack, is_change_told, is_told
 from tenants.workspace import outbox
 
-THREAD, REPLY, CARD = "slack.thread", "slack.reply", "slack.card"
+THREAD, REPLY, CARD, CHANGE = "slack.thread", "slack.reply", "slack.card", "slack.change"
 
 
 def on_handoff_requested(event: HandoffRequested) -> None:
@@ -45,6 +46,9 @@ def on_message_posted(event: MessagePosted) -> None:
     if thread is None:
         return
     message = Message.objects.get(conversation_id=event.conversation_id, seq=event.seq)
+    if message.event in CHANGES:
+        _tell_change(message)
+        return
     if message.episode_id != thread.handoff.episode_id or not is_told(message, handoff_state=thread.handoff.state):
         return
     payload = {"thread": thread.pk, "seq": event.seq}
@@ -52,3 +56,16 @@ def on_message_posted(event: MessagePosted) -> None:
     outbox.post(kind=REPLY, lane=event.conversation_id, key=f"{REPLY}:{name}", payload=payload)
     if message.event in TURNS:
         outbox.post(kind=CARD, lane=event.conversation_id, key=f"{CARD}:{name}", payload={"thread": thread.pk})
+
+
+def _tell_change(change: Message) -> None:
+    """What stands in a thread, or in its first message, reads otherwise; also when the handoff is long over."""
+    threads = SlackThread.objects.filter(handoff__conversation=change.conversation_id)
+    thread = threads.filter(handoff__episode=change.episode_id).order_by("-handoff").first()
+    if thread is None or not is_change_told(change):
+        return
+    lane, payload = str(change.conversation_id), {"thread": thread.pk, "seq": change.seq}
+    outbox.post(kind=CHANGE, lane=lane, key=f"{CHANGE}:{lane}:{change.seq}", payload=payload)
+    for card in threads.filter(transcript_seq__gte=change.target or 0):
+        key = f"{CARD}:{lane}:{change.seq}:{card.pk}"
+        outbox.post(kind=CARD, lane=lane, key=key, payload={"thread": card.pk})

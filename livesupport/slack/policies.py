@@ -46,3 +46,8 @@ def is_told(message: Message, *, handoff_state: str) -> bool:
     if message.kind not in (Message.Kind.TEXT, Message.Kind.FILE) or handoff_state not in OPEN:
         return False
     return bool(message.data.get("via") != "slack")
+
+
+def is_change_told(change: Message) -> bool:
+    """Whether an edit or a deletion is told in the thread: not what was made there, and nothing of private notes."""
+    return bool(change.data.get("via") != "slack") and not change.internal

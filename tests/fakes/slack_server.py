@@ -102,6 +102,25 @@ class FakeSlack(HttpFake):
         """A message of a person, as it would be read back."""
         return self._store(channel, {"user": user, "text": text}, thread_ts)
 
+    def edit(self, channel: str, ts: str, text: str, *, by_person: bool = True) -> dict[str, Any]:
+        """A person edits what they said, or (`by_person` false) Slack adds a preview; what the event says of it."""
+        message = next(one for one in self.messages[channel] if one["ts"] == ts)
+        before = dict(message)
+        message["text"] = text
+        if by_person:
+            message["edited"] = {"user": message["user"], "ts": f"{int(time.time())}.000000"}
+        return {"type": "message", "subtype": "message_changed", "hidden": True, "channel": channel,
+                "ts": f"{int(time.time())}.{next(self._numbers):06d}", "message": dict(message),
+                "previous_message": before}  # fmt: skip
+
+    def delete(self, channel: str, ts: str) -> dict[str, Any]:
+        """A person deletes what they said; what the event says of it."""
+        message = next(one for one in self.messages[channel] if one["ts"] == ts)
+        self.messages[channel].remove(message)
+        return {"type": "message", "subtype": "message_deleted", "hidden": True, "channel": channel,
+                "ts": f"{int(time.time())}.{next(self._numbers):06d}", "deleted_ts": ts,
+                "previous_message": message}  # fmt: skip
+
     def calls_of(self, method: str) -> list[Call]:
         return [call for call in self.calls if call.path.split("?")[0] == f"/api/{method}"]
 
