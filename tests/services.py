@@ -20,6 +20,8 @@ from builtabot.embedded.processes import Child
 from builtabot.embedded.valkey import Valkey
 
 PREFIX = "builtabot-tests-"
+# What takes seconds to build, and is the same for every run, worker and product under test.
+BUILT = Path(__file__).resolve().parents[1] / ".pytest_cache" / "embedder"
 # Would send a test to something real.
 UNWANTED = ("REDIS_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "EMAIL_URL", "TRUST_PROXY", "DEMO")
 
@@ -51,6 +53,8 @@ class Services:
             "CRAWL_ALLOW_PRIVATE": "",
             "DATA_DIR": str(self.folder / "data"),
             "OMP_NUM_THREADS": "1",
+            "EMBEDDER": "auto",
+            "EMBEDDER_DIR": str(BUILT),
         }
         (self.folder / "data").mkdir(mode=0o700)
 

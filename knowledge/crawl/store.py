@@ -114,14 +114,14 @@ class RunStore:
             text=text.text,
             tokens=text.tokens,
             language=language,
-            engine=embed.ENGINE,
+            engine=embed.engine_in_use(),
             embedding=vector,
         )
 
     def _known_vectors(self, url: str) -> dict[tuple[str, str, str], Any]:
         """Vectors of the page as it answers now, by title, heading and text, if made by this engine."""
         rows = Chunk.objects.filter(
-            document__source_id=self._run.source_id, document__url=url, is_live=True, engine=embed.ENGINE
+            document__source_id=self._run.source_id, document__url=url, is_live=True, engine=embed.engine_in_use()
         ).annotate(title=F("document__title"))
         return {(row.title, row.heading, row.text): row.embedding for row in rows}
 

@@ -37,7 +37,7 @@ FLAGS = [
 ]
 # What would reach the product under test from the run around it.
 SLACK_SECRET = "the-stand-ins-secret"
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "USER", "EMBEDDER_DIR")
 
 
 _ours: dict[int, subprocess.Popen[bytes]] = {}  # what this process itself started

@@ -70,7 +70,7 @@ def know(cast: Cast, title: str, text: str) -> None:
     )  # fmt: skip
     Chunk.objects.create(
         document=page, project=document.project, position=1, heading=title, text=text, tokens=30,
-        language="en", engine=embed.ENGINE, embedding=embed.chunk_vector(title, text), is_live=True,
+        language="en", engine=embed.engine_id(), embedding=embed.chunk_vector(title, text), is_live=True,
     )  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def _content(project: Any) -> None:
         page = Document.objects.create(url=url, title=title, words=len(text.split()), **shared)
         Chunk.objects.create(
             document=page, project=project, position=1, heading=title, text=text, tokens=embed.count_tokens(text),
-            language="en", engine=embed.ENGINE, embedding=embed.chunk_vector(title, text), is_live=True,
+            language="en", engine=embed.engine_id(), embedding=embed.chunk_vector(title, text), is_live=True,
         )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def fill(project: Project, texts: dict[str, list[str]], *, is_live: bool = True)
                 position=position,
                 text=text,
                 tokens=9,
-                engine=embed.ENGINE,
+                engine=embed.engine_id(),
                 embedding=embed.chunk_vector(title, text),
                 is_live=is_live,
             )
