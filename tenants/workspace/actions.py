@@ -6,9 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from tenants.workspace.errors import LastOwner, NoAccount, NoSeatLeft, SeatNotYours
+from tenants import billing
+from tenants.workspace.errors import KeyRefused, LastOwner, NoAccount, NoSeatLeft, SeatNotYours
 from tenants.workspace.models import AuditEntry, Project, Seat
 from tenants.workspace.policies import keeps_an_owner, may_change_seat
 from tenants.workspace.team import hold_team, room
@@ -50,6 +52,21 @@ def change_seat(*, by: Seat, seat_id: int, change: SeatChange) -> Seat:
 def record(*, seat: Seat, verb: str, subject: str, data: dict[str, Any]) -> AuditEntry:
     """Note what a person did. Belongs into the transaction of the deed. Never hand over a secret's value."""
     return AuditEntry.objects.create(seat=seat, actor=seat.name, verb=verb[:60], subject=subject[:200], data=data)
+
+
+def add_project(*, key: str, name: str, actor: str) -> Project:
+    """Add a chatbot to the present tenant, noted as `actor`'s deed. Raises KeyRefused, LimitReached."""
+    try:
+        Project(key=key, name=name).clean_fields()
+    except ValidationError as error:
+        raise KeyRefused from error
+    with transaction.atomic():
+        billing.require_room(billing.Kind.PROJECTS)
+        if Project.objects.filter(key=key).exists():
+            raise KeyRefused
+        project = Project.objects.create(key=key, name=name)
+        AuditEntry.objects.create(actor=actor, verb="project.added", subject=name)
+        return project
 
 
 def note_model_problem(*, project_id: int, sentence: str) -> None:

@@ -21,6 +21,13 @@ class NoAccount(TenantError):
     sentence = "They answer from Slack alone and cannot sign in. Invite them first; then make them an owner."
 
 
+class KeyRefused(TenantError):
+    """A new chatbot was to have a key that is taken, or is none."""
+
+    code = "project_key_refused"
+    sentence = "A chatbot's key has letters, digits, hyphens and underscores alone, at most 60, and is its own."
+
+
 class LastOwner(TenantError):
     """The change would leave the tenant without a working owner."""
 
