@@ -8,9 +8,13 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.utils import timezone
+
 from chat import delivery
+from chat.changes import DELETED
 from chat.judgement.triage import KINDS
 from chat.models import Conversation, Message
+from chat.policies import is_editable_at, may_delete, may_edit
 from chat.render import Source, plain, rich, web_address
 from tenants.workspace.models import Seat
 
@@ -55,7 +59,8 @@ class File:
 @dataclass(frozen=True)
 class Line:
     """One thing in the log. `kind` is `text`, `note` or `event`; `sender` is `visitor`, `ai`, `agent` or `system`.
-    `key` marks a change of owner; `lead` and `rest` are the words of an event."""
+    `key` marks a change of owner; `lead` and `rest` are the words of an event. `text` is there where the reader may
+    edit it; `deleted_by` names somebody other than its author."""
 
     seq: int
     kind: str
@@ -69,6 +74,11 @@ class Line:
     seen: bool = False
     edited: bool = False
     erased: bool = False
+    deleted: bool = False
+    deleted_by: str = ""
+    text: str = ""
+    may_edit: bool = False
+    may_delete: bool = False
     turn: int | None = None
     citations: tuple[Citation, ...] = ()
     confidence: float | None = None
@@ -95,8 +105,14 @@ def transcript(conversation: Conversation, seat: Seat, *, whole: bool = False) -
     while page := delivery.entries(conversation, audience="team", after=seen):
         entries += page
         seen = page[-1]["seq"]
-    own = set(Message.objects.filter(conversation=conversation, seat=seat).values_list("seq", flat=True))
-    view = _View(own, conversation.visitor_seen_seq, _initials(conversation.visitor.name or "V"))
+    rows = Message.objects.filter(conversation=conversation, sender=Message.Sender.AGENT, seq__gt=after)
+    view = _View(
+        seat=seat,
+        now=timezone.now(),
+        team={row.seq: row for row in rows},
+        visitor_seen=conversation.visitor_seen_seq,
+        visitor_initials=_initials(conversation.visitor.name or "V"),
+    )
     changes = {entry["target"]: entry for entry in entries if entry["target"]}
     lines: list[Line] = []
     for entry in entries:
@@ -107,11 +123,25 @@ def transcript(conversation: Conversation, seat: Seat, *, whole: bool = False) -
 
 @dataclass(frozen=True)
 class _View:
-    """Whose eyes read: the seqs they wrote; how far the visitor has read, and their avatar."""
+    """Whose eyes read, and when; what people of the team did, by seq; how far the visitor has read, their avatar."""
 
-    own: set[int]
+    seat: Seat
+    now: datetime
+    team: dict[int, Message]
     visitor_seen: int
     visitor_initials: str
+
+    def is_own(self, entry: Entry) -> bool:
+        row = self.team.get(entry["seq"])
+        return row is not None and row.seat_id == self.seat.pk
+
+    def may_edit(self, entry: Entry) -> bool:
+        row = self.team.get(entry["seq"])
+        return row is not None and may_edit(self.seat, row) and is_editable_at(row, self.now)
+
+    def may_delete(self, entry: Entry) -> bool:
+        row = self.team.get(entry["seq"])
+        return row is not None and may_delete(self.seat, row)
 
 
 def _lines(entry: Entry, change: Entry | None, view: _View) -> list[Line]:
@@ -126,7 +156,9 @@ def _lines(entry: Entry, change: Entry | None, view: _View) -> list[Line]:
 
 def _said(entry: Entry, change: Entry | None, view: _View) -> Line:
     by_ai = entry["sender"] == "ai" or entry["kind"] == "event"
-    text = change["text"] if change and change["event"] == "edited" else entry["text"]
+    text = entry["text"]  # as it reads now
+    deleted = change is not None and change["event"] == DELETED
+    editable = bool(text) and view.may_edit(entry)
     citations = _citations(entry["data"].get("citations", ()))
     sources = {one.n: Source(one.words, one.url) for one in citations}
     hosts = frozenset(urlsplit(one.url).netloc for one in citations if one.url)
@@ -138,11 +170,16 @@ def _said(entry: Entry, change: Entry | None, view: _View) -> Line:
         at=_time(entry),
         html=rich(text, links=hosts, sources=sources) if by_ai else plain(text),
         file=_file(entry["data"].get("attachment")),
-        mine=entry["seq"] in view.own,
+        mine=view.is_own(entry),
         initials=view.visitor_initials if entry["sender"] == "visitor" else _initials(entry["name"]),
         seen=view.visitor_seen >= entry["seq"],
         edited=bool(change) and bool(text),
         erased=not text,
+        deleted=deleted,
+        deleted_by=change["name"] if change and deleted and change["name"] != entry["name"] else "",
+        text=text if editable else "",
+        may_edit=editable,
+        may_delete=bool(text) and view.may_delete(entry),
         turn=entry["data"].get("turn"),
         citations=citations,
         confidence=entry["data"].get("confidence"),
@@ -156,7 +193,7 @@ def _file(data: dict[str, Any] | None) -> File | None:
 
 
 def _event(entry: Entry, view: _View) -> Line:
-    own = entry["seq"] in view.own
+    own = view.is_own(entry)
     icon, lead, rest = _words(entry, own)
     name = str(entry["data"].get("name") or entry["name"])
     return Line(

@@ -7,6 +7,7 @@ import { bindAttach } from "./live-attach.js";
 import { clockTime, drawScores, localTimes, runClocks, setServerTime, tick } from "./live-clock.js";
 import { bindComposer, field, restoreDraft } from "./live-compose.js";
 import { act, bindDeeds, claim, deed, nextWaiting, toggleAvailability } from "./live-deeds.js";
+import { askDelete, beginEdit, bindEdit, settleEdit } from "./live-edit.js";
 import { calmly, partial, Refused } from "./live-http.js";
 import { bindKeys } from "./live-keys.js";
 import { dropStreamBefore, growing, markStored, resetLog, settleTail, showPending, showTyping, streamed, toNewest } from "./live-log.js";
@@ -64,6 +65,7 @@ async function load(id) {
   dress(side);
   dropStreamBefore(Number(opened()?.dataset.epoch ?? 0));
   settleTail();
+  settleEdit();
   if (isNew) began();
   else if (mode && mode !== opened()?.dataset.mode) changedHands(text);
   if (wasWriting && document.activeElement !== field()) {
@@ -312,6 +314,8 @@ const clicks = [
   ["[data-clear-search]", () => { clearSearch(); browse(tab, ""); }],
   ["[data-pane-to]", (node) => showPane(/** @type {any} */ (node.dataset.paneTo))],
   ["[data-act]", (node) => void act(node.dataset.act ?? "")],
+  ["[data-edit]", (node) => beginEdit(node.dataset.edit ?? "")],
+  ["[data-delete]", (node) => askDelete(node)],
   ["[data-whole]", () => { whole = true; refreshOpened(); }],
   ["[data-to-newest]", () => toNewest()],
   ["[data-post]", (node) => void deed(node.dataset.post ?? "", node.dataset.said ?? "Done.")],
@@ -358,6 +362,7 @@ bind();
 bindDeeds({ load, open, send, refreshQueue, refreshOpened });
 bindBell(find("[data-ring]"));
 bindKeys((name) => void act(name));
+bindEdit({ refreshOpened, refreshQueue });
 bindAttach({ refreshOpened, refreshQueue });
 bindComposer({ send, typing: (on) => desk.send({ type: "typing.set", conversation: openedId(), on }) });
 if (wanted) began();

@@ -30,15 +30,21 @@ export function machineBubble(entry, business, tag = "li") {
     el("div", { class: "body", dir: "auto" }, machineText(entry.text, citations), citations.length > 0 && sources(citations)));
 }
 
+/** In the place of words, or a file, that are no longer there. @param {boolean} deleted by who wrote them, or their colleagues */
+export function goneText(deleted) {
+  return el("p", { class: "w-gone" }, deleted ? t("deleted") : t("erased"));
+}
+
 /** What a person sent, words or a file. @param {Entry} entry @param {boolean} linked @returns {Node} */
 function content(entry, linked) {
+  if (entry.kind === "text" && !entry.text) return goneText(true);
   const file = entry.kind === "file" ? entry.data?.attachment : null;
   return file ? fileNode(file, entry.client_id) : humanText(entry.text, linked);
 }
 
 /** @param {Entry} entry */
 function agentBubble(entry) {
-  return el("li", { class: "msg msg-agent" },
+  return el("li", { class: entry.kind === "text" && !entry.text ? "msg msg-agent is-gone" : "msg msg-agent" },
     el("header", {}, el("b", { dir: "auto" }, entry.name), stamp(entry.at)),
     face(initialsOf(entry.name)),
     el("div", { class: bodyClass(entry), dir: "auto" }, content(entry, true)));

@@ -117,8 +117,8 @@ function entry(frame) {
   if (frame.kind !== "event" && frame.sender === "visitor") retireChips();
   if (frame.kind === "text" && frame.sender === "visitor" && settled) tail.expect(frame.text);
   if (frame.seq > state.seen.visitor && isSpoken(frame)) spoken(frame);
+  if (frame.target) changed(frame);
   if (OWN_DEEDS.has(frame.event) && settled) toEnd(); // the answer to what the visitor just did is not left out of sight
-  if (frame.event === "erased" || frame.event === "edited") forget(frame.target);
 }
 
 let settled = false; // whether the history was told, and what comes now is news
@@ -147,10 +147,11 @@ function spoken(frame) {
   markSeen();
 }
 
-/** What was taken back is no news, and is not read out. @param {number} seq */
-function forget(seq) {
-  unread = unread.filter((one) => one.seq !== seq);
+/** What was taken back is no news, and is not read out; what was put right is, once more. @param {Frame} frame */
+function changed({ event, target, sender, name, text }) {
   find("[data-say]").replaceChildren();
+  if (event !== "edited") unread = unread.filter((one) => one.seq !== target);
+  if (settled && sender === "agent" && log.shown.has(target)) say(event === "edited" ? t("said_edited", { name, text }) : t("said_deleted", { name }));
   markSeen();
 }
 

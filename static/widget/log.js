@@ -3,7 +3,7 @@
 
 import { leadForm, ratingCard } from "./cards.js";
 import { el, icon } from "./dom.js";
-import { dayLine, eventNode, textNode } from "./entries.js";
+import { dayLine, eventNode, goneText, textNode } from "./entries.js";
 import { humanText, machineText } from "./prose.js";
 import { t } from "./strings.js";
 
@@ -18,7 +18,7 @@ const isBubble = (entry) => entry.kind === "text" || entry.kind === "file";
 
 /** Whether an entry is somebody's words, or file, to the visitor. @param {Entry} entry */
 export function isSpoken(entry) {
-  return (isBubble(entry) && entry.sender !== "visitor") || VOICES.has(entry.event);
+  return (isBubble(entry) && entry.sender !== "visitor" && entry.text !== "") || VOICES.has(entry.event);
 }
 
 export class Log {
@@ -125,14 +125,16 @@ export class Log {
     node?.classList.add("is-follower");
   }
 
-  /** An edit or an erasure of an earlier entry. @param {Entry} entry */
+  /** An edit, a deletion or an erasure of an earlier entry: it keeps its place. @param {Entry} entry */
   change(entry) {
     const shown = this.shown.get(entry.target), body = shown?.node?.querySelector(".body");
     if (!shown || !body) return;
-    if (entry.event === "erased") {
+    if (entry.event === "erased" || entry.event === "deleted") {
       shown.entry.text = "";
       body.classList.remove("body-file");
-      body.replaceChildren(el("p", { class: "w-gone" }, t("erased")));
+      body.replaceChildren(goneText(entry.event === "deleted"));
+      shown.node?.classList.add("is-gone");
+      shown.node?.querySelector(".w-edited")?.remove();
     } else if (entry.event === "edited") {
       shown.entry.text = entry.text;
       const citations = shown.entry.data?.citations ?? [];

@@ -156,7 +156,7 @@ export class Tail {
   entered(entry) {
     this.sawEpoch(entry.epoch);
     if (entry.client_id) this.landed(entry.client_id);
-    if (entry.sender === "visitor") return;
+    if (entry.sender === "visitor" || entry.target) return; // a change of old words answers nothing
     if (entry.data?.turn !== undefined) this.finished.add(entry.data.turn);
     if (entry.sender === "ai" || entry.event) { this.dropStream(); this.thinking(false); this.answered(); }
     if (entry.sender === "agent") this.typing("", false);

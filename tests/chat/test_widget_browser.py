@@ -378,6 +378,65 @@ def test_edits_and_erasures_change_what_was_said(script: Script, page: Page) -> 
     assert "4111" not in frame.content()
 
 
+def test_a_deleted_message_keeps_its_place_and_both_changes_are_told_once(script: Script, page: Page) -> None:
+    frame = open_chat(page)
+    at_rest(frame)
+    script.joined()
+    for text in ("Thirteen days", "My number is 555", "Bye"):
+        script.entry("agent", text)
+    expect(frame.locator("[data-log] .msg-agent .body")).to_have_count(3)
+    told = frame.locator("[data-say]")
+    script.entry("agent", "Thirty days", event="edited", target=2)
+    expect(told).to_have_text("Ana Ruiz edited a message: Thirty days")
+    script.entry("agent", event="deleted", target=3)
+    expect(told).to_have_text("Ana Ruiz deleted a message")
+    shown = ["Thirty days", "This message was deleted", "Bye"]
+    expect(frame.locator("[data-log] .msg-agent .body")).to_have_text(shown)
+    script.entry("agent", "Thirty days, unused", event="edited", target=2)
+    expect(frame.locator(".w-edited")).to_have_text("edited")
+    until(page, lambda: script.said("seen.set")[-1]["seq"] == script.seq)
+    assert "555" not in frame.content()
+
+
+def test_the_history_tells_what_was_deleted_as_the_server_does(script: Script, page: Page) -> None:
+    script.joined()
+    script.entry("agent", "")  # deleted before: the server no longer tells its words
+    script.entry("agent", "Thirty days")
+    script.entry("agent", event="deleted", target=2)
+    frame = open_chat(page)
+    expect(frame.locator("[data-log] .msg-agent .body")).to_have_text(["This message was deleted", "Thirty days"])
+    assert frame.locator("[data-say]").inner_text() == ""
+
+
+def test_a_change_of_old_words_does_not_tear_off_the_answer_that_streams(script: Script, page: Page) -> None:
+    frame = open_chat(page)
+    at_rest(frame)
+    script.entry("agent", "Thirteen days")
+    script.tell({"type": "delta", "conversation": "c", "turn": 7, "epoch": 1, "offset": 0, "text": "You may keep"})
+    expect(frame.locator("[data-tail]")).to_contain_text("You may keep")
+    script.entry("agent", "Thirty days", event="edited", target=1)
+    expect(frame.locator("[data-log] .msg-agent .body")).to_have_text("Thirty days")
+    expect(frame.locator("[data-tail]")).to_contain_text("You may keep")
+
+
+def test_closed_the_preview_follows_edits_and_deletions(script: Script, page: Page) -> None:
+    frame = open_chat(page)
+    at_rest(frame)
+    script.joined()
+    until(page, lambda: script.said("seen.set"))
+    frame.locator("[data-field]").press("Escape")
+    line, count = page.locator("[data-builtabot] .line"), page.locator("[data-builtabot] .count")
+    script.entry("agent", "One moment")
+    script.entry("agent", "It is 13 days.")
+    expect(line).to_have_text("It is 13 days.")
+    script.entry("agent", "It is 30 days.", event="edited", target=3)
+    expect(line).to_have_text("It is 30 days.")
+    expect(count).to_have_text("2")
+    script.entry("agent", event="deleted", target=3)
+    expect(line).to_have_text("One moment")
+    expect(count).to_have_text("1")
+
+
 def test_closed_it_counts_what_is_new_and_tells_the_team_only_what_was_seen(script: Script, page: Page) -> None:
     frame = open_chat(page)
     at_rest(frame)
