@@ -54,17 +54,18 @@ class Command(ProjectCommand):
 
     def _follow(self, run: CrawlRun) -> CrawlRun:
         """The run at its end, each step of it told."""
-        told, still_since, reminded_at = "", monotonic(), -float(REMINDED_SECONDS)
+        told, reason, since, told_at = "", "", 0.0, 0.0
         while True:
             now, line = monotonic(), progress(run)
             if line != told:
                 self.tell(line)
-                told, still_since = line, now
+                told, reason, since = line, "", now
             if not is_open(run):
                 return run
-            if now - still_since >= STILL_SECONDS and now - reminded_at >= REMINDED_SECONDS:
-                self.tell(why_still(run))
-                reminded_at = now
+            why = why_still(run) if now - since >= STILL_SECONDS else ""
+            if why and (why != reason or now - told_at >= REMINDED_SECONDS):
+                self.tell(why)
+                reason, told_at = why, now
             sleep(POLL_SECONDS)
             run = again(run)
 
@@ -104,7 +105,7 @@ def why_still(run: CrawlRun) -> str:
     if not Heartbeat.objects.filter(name=WORKER, at__gt=timezone.now() - WORKER_LIVES).exists():
         return "No worker of the queue `index` is running: nothing is read until one starts. Still waiting."
     if run.state == CrawlRun.State.QUEUED:
-        return "The worker reads something else first. Still waiting."
+        return "The worker has not come to it yet. Still waiting."
     return "The page that is read now takes long. Still waiting."
 
 
