@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,10 +95,12 @@ def test_small_talk_needs_no_source(shop: Cast) -> None:
 
 
 def test_the_projects_model_answers(shop: Cast, fake: FakeOpenAI) -> None:
-    fake.script(Reply("Thirty days from delivery [1]."))
+    quote = {"passage": 1, "text": "You can send a lamp back within thirty days of delivery."}
+    said = {"quotes": [quote], "kind": "reply", "text": "Thirty days from the delivery. [1]"}
+    fake.script(Reply(json.dumps(said)))
     found = run("ask", QUESTION, "--json", host=shop.host).json
-    assert found["answer"] == "Thirty days from delivery [1]."
-    assert [source["n"] for source in found["citations"]] == [1]
+    assert "Thirty days from the delivery. [1]" in found["answer"]
+    assert ([source["n"] for source in found["citations"]], found["fallback"]) == ([1], "")
     assert QUESTION in str(fake.prompts[0])
 
 
