@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, TextField, Value
@@ -27,6 +28,18 @@ def as_now(entries: QuerySet[Message]) -> QuerySet[Any]:
         now=Coalesce(Subquery(newest.values("text")[:1]), F("text"), output_field=TextField()),
         change=Coalesce(Subquery(newest.values("event")[:1]), Value(""), output_field=CharField()),
     )
+
+
+def texts_now(rows: Sequence[Message], *, to_the_end: bool) -> dict[int, str]:
+    """By seq, what the entries of a stretch of one log read as now, like `as_now` and at a third of its cost: this is
+    read for every socket. A change comes after what it changes, so a stretch that goes to the log's end knows them all;
+    else the log is asked for those beyond."""
+    newest: dict[int | None, str] = {row.target: row.text for row in rows if row.target}
+    if rows and not to_the_end:
+        seqs = [row.target or row.seq for row in rows]
+        later = Message.objects.filter(conversation=rows[0].conversation_id, target__in=seqs, seq__gt=rows[-1].seq)
+        newest |= dict(later.order_by("seq").values_list("target", "text"))
+    return {row.seq: newest.get(row.target or row.seq, row.text) for row in rows}
 
 
 def now_of(message: Message) -> Any:

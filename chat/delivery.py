@@ -10,7 +10,7 @@ from django.db.models import Max, Q, Subquery
 from django.utils import timezone
 
 from chat import ports
-from chat.changes import as_now
+from chat.changes import texts_now
 from chat.models import Conversation, Handoff, Message, Turn
 from chat.policies import get_conversation_for, get_seat
 from chat.watch import watch
@@ -32,19 +32,20 @@ def entries(conversation: Conversation, *, audience: Audience = "team", after: i
     are as they read now."""
     log = Message.objects.filter(_seen_by(audience), conversation=conversation)
     # With the one that was seen last.
-    rows = list(as_now(log.filter(seq__gte=after)).order_by("seq")[: MOST_ENTRIES + 1])
+    rows = list(log.filter(seq__gte=after).order_by("seq")[: MOST_ENTRIES + 1])
+    texts = texts_now(rows, to_the_end=len(rows) <= MOST_ENTRIES)
     if rows and rows[0].seq == after:
         prev = rows.pop(0).seq
     else:
         prev = (log.filter(seq__lt=after).aggregate(last=Max("seq"))["last"] or 0) if rows and after else 0
     found = []
     for message in rows[:MOST_ENTRIES]:
-        found.append(_wire(message, conversation, prev, audience))
+        found.append({**_wire(message, conversation, prev, audience), "text": texts[message.seq]})
         prev = message.seq
     return found
 
 
-def _wire(message: Any, conversation: Conversation, prev: int, audience: Audience) -> dict[str, Any]:
+def _wire(message: Message, conversation: Conversation, prev: int, audience: Audience) -> dict[str, Any]:
     data = message.data
     if audience == "visitor":
         hidden = TEAM_ONLY_DATA | ({"outcome"} if message.event == "resolved" else set())
@@ -58,7 +59,7 @@ def _wire(message: Any, conversation: Conversation, prev: int, audience: Audienc
         "kind": message.kind,
         "sender": message.sender,
         "name": message.sender_name or (str(conversation.visitor) if message.sender == "visitor" else ""),
-        "text": message.now,
+        "text": message.text,
         "event": message.event,
         "data": data,
         "target": message.target,

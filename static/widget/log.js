@@ -139,10 +139,10 @@ export class Log {
       shown.entry.text = entry.text;
       const citations = shown.entry.data?.citations ?? [];
       body.replaceChildren(shown.entry.sender === "ai" ? machineText(entry.text, citations) : humanText(entry.text, shown.entry.sender === "agent"));
-    } else return;
-    shown.node?.classList.remove("is-follower"); // its header says that it was edited
-    const header = shown.node?.querySelector("header");
-    if (entry.event === "edited" && header && !header.querySelector(".w-edited")) header.append(el("span", { class: "w-edited" }, t("edited")));
+      shown.node?.classList.remove("is-follower"); // its header says that it was edited
+      const header = shown.node?.querySelector("header");
+      if (header && !header.querySelector(".w-edited")) header.append(el("span", { class: "w-edited" }, t("edited")));
+    }
   }
 
   /** How far the team has read. @param {number} seq @param {string} name of the person who speaks, or "" */

@@ -122,6 +122,26 @@ def test_whoever_comes_later_reads_no_word_that_was_taken_back(cast: Cast, audie
     assert [frame["prev"] for frame in frames] == [0, *(frame["seq"] for frame in frames[:-1])]
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 200])
+def test_in_portions_of_any_size_the_words_are_those_of_now(
+    cast: Cast, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = held(cast)
+    seqs = [write(cast, conversation, text) for text in ("one", "two", "three")]
+    for text in ("old", "older", "newest"):
+        edit(cast.agent, conversation, seqs[0], text)
+    delete(cast.agent, conversation, seqs[1])
+    edit(cast.agent, conversation, seqs[2], "four")
+    monkeypatch.setattr(delivery, "MOST_ENTRIES", most)
+    rows = as_now(Message.objects.filter(conversation=conversation)).order_by("seq")
+    frames: list[dict[str, Any]] = []
+    while page := read(conversation, "team", frames[-1]["seq"] if frames else 0):
+        assert len(page) <= most
+        frames += page
+    assert [(frame["seq"], frame["text"]) for frame in frames] == [(row.seq, row.now) for row in rows]
+    assert [shown(frames)[seq] for seq in seqs] == ["newest", "", "four"]
+
+
 def test_a_client_that_was_there_all_along_ends_with_the_same(cast: Cast) -> None:
     conversation = held(cast)
     frames: list[dict[str, Any]] = []

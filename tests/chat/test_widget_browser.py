@@ -605,3 +605,19 @@ def test_a_page_that_is_not_on_the_list_shows_nothing(set_up: Stage) -> None:
     until(page, lambda: any("the chat stays closed" in line for line in warned))
     assert page.locator("[data-builtabot]").count() == 0
     context.close()
+
+
+def test_changes_are_accessible_in_every_look(script: Script, page: Page) -> None:
+    frame = open_chat(page)
+    at_rest(frame)
+    script.entry("visitor", "How long may I keep the lamp?")
+    script.joined()
+    for text in ("Thirteen days, if it is unused.", "My own number is 555 0199.", "Anything else?"):
+        script.entry("agent", text)
+    script.entry("agent", "Thirty days, if it is unused.", event="edited", target=3)
+    script.entry("agent", event="deleted", target=4)
+    expect(frame.locator(".is-gone")).to_be_visible()
+    for look in stage.looks(page):
+        page.screenshot(path=f".artifacts/edits/widget-{look}.png")
+        found = Axe().run(frame).response["violations"]
+        assert [(one["id"], one["nodes"][0]["target"]) for one in found] == [], look
