@@ -162,9 +162,7 @@ def _database(url: str) -> dict[str, Any]:
 DATABASES = {"default": _database(DATABASE_URL)}
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CHANNEL_LAYERS = {
-    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [CHANNEL_URL]}}
-}
+CHANNEL_LAYERS = {"default": {"BACKEND": "tenants.layer.Layer", "CONFIG": {"hosts": [CHANNEL_URL]}}}
 
 
 def _cache(url: str) -> dict[str, Any]:
