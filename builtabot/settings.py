@@ -272,6 +272,7 @@ _IN_TURN = {"queue": "index", "priority": 6}  # after what has none; 9 would be 
 CELERY_TASK_ROUTES = {  # chat and indexing share neither queue nor worker
     "knowledge.take_turn": _IN_TURN,
     "knowledge.sweep_crawls": _IN_TURN,
+    "knowledge.renew_vectors": _IN_TURN,
     "knowledge.*": {"queue": "index"},
     # What waits for others, or plays with them, keeps no visitor waiting: it has workers of its own.
     "workspace.*_outbox": {"queue": "outside"},

@@ -78,6 +78,7 @@ def _bind_work() -> None:
             "crawl": "knowledge.sweep_crawls",
             "recrawl": "knowledge.reread_sources",
             "leftovers": "knowledge.sweep_leftovers",
+            "vectors": "knowledge.renew_vectors",
             "gaps": "insights.check_gaps",
             "waiting": "livesupport.watch_waiting",
             "holders": "livesupport.watch_holders",

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
-from knowledge import uploads
+from knowledge import uploads, vectors
 from knowledge.crawl.frontier import host_and_port
 from knowledge.errors import KnowledgeError, RunStopped
 from knowledge.events import CrawlFinished, CrawlQueued, SourceAdded
@@ -174,6 +174,7 @@ def finish_crawl(*, run: CrawlRun, note: str = "") -> CrawlRun:
         uploads.drop_superseded(source_id=held.source_id, run=held)
         held.indexed = documents.count()
         Source.objects.filter(pk=held.source_id).update(live_run=held)
+        vectors.note_stale(project_id=held.source.project_id)
         return _end_and_follow(held, State.DONE, " ".join(filter(None, dict.fromkeys(notes))))
 
 

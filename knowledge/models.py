@@ -191,3 +191,14 @@ class Chunk(models.Model):
 
     def __str__(self) -> str:
         return f"{self.heading or self.document_id} #{self.position}"
+
+
+class RenewedVector(models.Model):
+    """A live passage's vector by the engine of today, kept aside until all of its project's are there."""
+
+    chunk = models.OneToOneField(Chunk, on_delete=models.CASCADE, related_name="renewed")
+    engine = models.CharField(max_length=60)
+    embedding: Any = VectorField(dimensions=DIMENSIONS)
+
+    def __str__(self) -> str:
+        return f"{self.chunk_id} by {self.engine}"

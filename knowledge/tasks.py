@@ -14,6 +14,7 @@ from knowledge.crawl.work import work_off
 from knowledge.models import CrawlRun
 from knowledge.policies import waiting_turn
 from knowledge.uploads import sweep_leftovers
+from knowledge.vectors import renew_vectors
 from tenants.schema import TenantTask, current_schema
 
 
@@ -48,3 +49,9 @@ def reread() -> None:
 def sweep_files() -> None:
     """Remove what deleted and replaced files have left in the storage."""
     sweep_leftovers()
+
+
+@shared_task(base=TenantTask, name="knowledge.renew_vectors")
+def renew() -> None:
+    """Embed again what another engine has embedded, for as long as a turn lasts."""
+    renew_vectors()

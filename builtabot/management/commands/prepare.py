@@ -9,8 +9,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
-from tenants import provisioning
+from knowledge.vectors import VECTORS
+from tenants import due, provisioning
 from tenants.models import Domain, Tenant
 from tenants.schema import PUBLIC, run_in
 
@@ -26,6 +28,7 @@ class Command(BaseCommand):
             _ensure_public_tenant()
             migrated = provisioning.migrate_all()
             provisioning.ensure_template()
+            due.note_everywhere(VECTORS, timezone.now())  # this version's embedder may be another one
         self.stdout.write(f"Ready. Tenants: {Tenant.objects.count() - 1}, brought up to date: {migrated}.")
 
 
