@@ -73,6 +73,9 @@ def prepare(route: Route, cast: Cast, role: str) -> None:
     """What must be so for the deed to be possible: whoever may, holds the conversation."""
     if str(route) in ("livesupport:release", "livesupport:hand_back", "livesupport:attach"):
         cast.client(person(cast, role)).post(f"/live/c/{cast.thread.conversation_id}/claim/")
+    elif str(route) == "livesupport:edit" and role in ROLES[:3]:
+        given = {"conversation_id": cast.thread.conversation_id, "seat_id": person(cast, role).seat_id}
+        cast.run(chat.post_as_seat, draft=chat.Draft("Between us.", note=True), **given)
     elif str(route) in exceptions.PREPARE:
         exceptions.PREPARE[str(route)](cast, cast.thread)
 
