@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import queue
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -14,19 +14,22 @@ import httpx2
 import openai
 from django.conf import settings
 
-from knowledge.answers.breaker import breaker_of
-from knowledge.answers.phrases import phrase
-from knowledge.answers.prompt import HUMAN_TOOL, TOOLS, UNKNOWN_TOOL, messages
+from knowledge.answers.breaker import MOST_KEPT, breaker_of
+from knowledge.answers.hearing import Hearing
+from knowledge.answers.prompt import TOOL_CHOICE, TOOLS, messages, rules
 from knowledge.answers.question import Delta, Model, Outcome, Patience, Question
 from knowledge.errors import FetchFailed, FetchRefused, ModelError
 from knowledge.fetch import Fetcher
 from knowledge.targets import parse
 
-_MAX_CHARACTERS = 8000
+_MAX_CHARACTERS = 16_000  # of the whole object
+_PROSE_CHARACTERS = 4000  # without an object; some models think aloud first
 _MAX_BYTES = 4 * 1024 * 1024  # of an answer's events; the envelope of each word has some hundred
 _TICK_SECONDS = 1.0
-_PROBE_SECONDS = 5.0  # for the first words of an endpoint that failed before
-_CITATION = re.compile(r"\[(\d{1,2})\]")
+_PROBE_SECONDS = 8.0  # for the first words of an endpoint that failed before
+_TOOLLESS_SECONDS = 3600.0  # so long is an endpoint that refused tools asked without
+
+_toolless: dict[tuple[str, str], float] = {}  # endpoint and model -> until when (monotonic); for this process
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class _Piece:
     """One event of the stream, reduced to what we use."""
 
     text: str = ""
-    tool: str = ""
+    arguments: str = ""
     finish: str = ""
 
 
@@ -42,12 +45,11 @@ _WAITING = _Piece()
 
 
 def answer(question: Question, *, patience: Patience | None = None) -> Iterator[Delta]:
-    """Stream the model's words, then the Outcome; an empty text each second that it is waited for. No retries: the
-    visitor is waiting.
+    """Stream what the model's quotes bear out, then the Outcome; an empty text each second that it is waited for. No
+    retries: the visitor is waiting.
 
-    Raises ModelError for an endpoint that refuses, breaks, stalls, or says nothing; words may have been
-    streamed before. While its endpoint rests nothing is asked. A call of `request_human` ends the stream with the
-    outcome `handoff`.
+    Raises ModelError for an endpoint that refuses, breaks, stalls, says nothing, or answers in another form than it
+    was asked for; words may have been streamed before. While its endpoint rests nothing is asked.
     """
     model, patience = question.model, patience or Patience()
     if model is None:
@@ -74,40 +76,37 @@ def answer(question: Question, *, patience: Patience | None = None) -> Iterator[
 
 
 def _answer(question: Question, patience: Patience) -> Iterator[Delta]:
-    text = ""
-    finish = ""
-    for piece in _patiently(_Call(question, patience), patience):
-        if piece.tool == HUMAN_TOOL:
-            yield Outcome("handoff", text, _citations(text, len(question.passages)))
-            return
-        if piece.tool == UNKNOWN_TOOL and not text:
-            text = phrase(question.language, "unknown")
-            yield text
-            yield Outcome("unknown", text)
-            return
+    told = rules(question, with_persona=False)
+    hearing, clock = Hearing(question, told), _Clock(patience)
+    read, finish, is_call = "", "", False
+    for piece in _patiently(_Call(question, patience), clock):
+        if piece == _WAITING:
+            yield ""
+            continue
+        if piece.arguments and not is_call and not clock.has_spoken:
+            hearing, is_call = Hearing(question, told), True  # what stood before a call was no answer
         finish = piece.finish or finish
-        if piece.text or piece == _WAITING:
-            text += piece.text
-            yield piece.text
-        if len(text) > _MAX_CHARACTERS:
+        news = piece.arguments if is_call else piece.text
+        read += news
+        if shown := hearing.hear(news):
+            yield shown
+            clock.spoke()
+        if hearing.is_over or len(read) > (_MAX_CHARACTERS if hearing.is_readable else _PROSE_CHARACTERS):
             finish = "length"
             break
-    _check_end(text, finish)
-    yield Outcome("reply", text, _citations(text, len(question.passages)))
+    _check_end(read, finish)
+    if shown := hearing.end():
+        yield shown
+    yield hearing.outcome
 
 
-def _check_end(text: str, finish: str) -> None:
+def _check_end(read: str, finish: str) -> None:
     if finish == "content_filter":
         raise ModelError("model_filtered", "The language model refused to answer.")
     if not finish:
         raise ModelError("model_cut", "The language model broke off.", retryable=True)
-    if not text.strip():
+    if not read.strip():
         raise ModelError("model_empty", "The language model said nothing.", retryable=True)
-
-
-def _citations(text: str, passages: int) -> tuple[int, ...]:
-    numbers = (int(number) for number in _CITATION.findall(text))
-    return tuple(dict.fromkeys(number for number in numbers if 1 <= number <= passages))
 
 
 def _check_endpoint(model: Model) -> None:
@@ -121,23 +120,39 @@ def _check_endpoint(model: Model) -> None:
         raise ModelError("model_refused", f"The model's address cannot be used: {error.sentence}") from None
 
 
-def _patiently(call: _Call, patience: Patience) -> Iterator[_Piece]:
-    """The call's pieces, each waited for no longer than patience says, with a sign of life each second. An endpoint
-    that sends bytes without words for ever would outlive every socket timeout; this clock only counts words."""
-    ends_at = time.monotonic() + patience.total
-    wait = patience.first
+class _Clock:
+    """Until when the next words are due. Only what the visitor may read counts: an endpoint that sends bytes without
+    words for ever would outlive every socket timeout, and a model that thinks for ever every event's."""
+
+    def __init__(self, patience: Patience) -> None:
+        now = time.monotonic()
+        self._between = patience.between
+        self._ends_at = now + patience.total
+        self.due_at = min(now + patience.first, self._ends_at)
+        self.has_spoken = False
+
+    def spoke(self) -> None:
+        self.has_spoken = True
+        self.due_at = min(time.monotonic() + self._between, self._ends_at)
+
+
+def _patiently(call: _Call, clock: _Clock) -> Iterator[_Piece]:
+    """The call's pieces, as long as the clock allows, with a sign of life each second."""
     call.start()
+    shown_at = time.monotonic()
     try:
         while True:
-            due_at = min(time.monotonic() + wait, ends_at)
-            while (piece := call.next(min(due_at, time.monotonic() + _TICK_SECONDS))) == _WAITING:
-                if time.monotonic() >= due_at:
-                    raise ModelError("model_timeout", "The language model took too long.", retryable=True)
-                yield piece
+            piece = call.next(min(clock.due_at, shown_at + _TICK_SECONDS))
             if piece is None:
                 return
-            yield piece
-            wait = patience.between
+            now = time.monotonic()
+            if now >= clock.due_at:
+                raise ModelError("model_timeout", "The language model took too long.", retryable=True)
+            if piece == _WAITING or now - shown_at >= _TICK_SECONDS:
+                shown_at = now
+                yield _WAITING
+            if piece != _WAITING:
+                yield piece
     finally:
         call.stop()
 
@@ -184,9 +199,25 @@ class _Call(threading.Thread):
                 continue
 
     def _read(self, client: openai.OpenAI) -> None:
+        """With tools; an endpoint that does not take them is asked again without, now and for the next hour."""
         model = self._question.model
-        arguments: Any = {"messages": messages(self._question), "tools": TOOLS, "stream": True}
-        with client.chat.completions.create(model=model.name if model else "", **arguments) as stream:
+        place = (model.base_url, model.name) if model else ("", "")
+        if _toolless.get(place, 0.0) <= time.monotonic():
+            try:
+                return self._stream(client, tools=TOOLS, tool_choice=TOOL_CHOICE)
+            except (openai.BadRequestError, openai.UnprocessableEntityError):
+                pass
+        self._stream(client)
+        if len(_toolless) >= MOST_KEPT:
+            _toolless.clear()
+        _toolless[place] = time.monotonic() + _TOOLLESS_SECONDS
+        return None
+
+    def _stream(self, client: openai.OpenAI, **tools: Any) -> None:
+        model = self._question.model
+        chat: Any = messages(self._question, with_tools=bool(tools))
+        asked: Any = {"model": model.name if model else "", "messages": chat, "stream": True, **tools}
+        with client.chat.completions.create(**asked) as stream:
             for event in stream:
                 if self._stopped.is_set():
                     return
@@ -229,8 +260,10 @@ def _pieces(event: Any) -> Iterator[_Piece]:
         if choice.delta and choice.delta.content:
             yield _Piece(text=choice.delta.content)
         for call in (choice.delta and choice.delta.tool_calls) or []:
-            if call.function and call.function.name:
-                yield _Piece(tool=call.function.name)
+            # Of several calls the first. Some endpoints send an object where the text of one is meant.
+            if call.function and call.function.arguments and not call.index:
+                given = call.function.arguments
+                yield _Piece(arguments=given if isinstance(given, str) else json.dumps(given))
         if choice.finish_reason:
             yield _Piece(finish=choice.finish_reason)
 

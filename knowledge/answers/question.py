@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from knowledge.evidence import Passage
 
-Kind = Literal["reply", "unknown", "handoff"]
+Kind = Literal["reply", "clarify", "unknown", "handoff"]
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,19 @@ class Question:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a turn ended: answered, not known, or the model called for a person. `text` is the whole reply as
-    it was streamed; `citations` are passage numbers in order of first use."""
+    """How a turn ended: answered, one question asked back, not known, or the model called for a person.
+
+    `text` is the whole reply as it was streamed; what is not known, and a question back, come at the end alone, and a
+    reply that had to be taken back is replaced by it. `citations` are passage numbers in order of first use.
+    `confidence` (0..1) is the evidence's after a model had to quote the sentences that answer; None where none was
+    asked. `quotes` are those that stand in their passages, with their numbers.
+    """
 
     kind: Kind
     text: str
     citations: tuple[int, ...] = ()
+    confidence: float | None = None
+    quotes: tuple[tuple[int, str], ...] = ()
 
 
 Delta = str | Outcome

@@ -19,8 +19,9 @@ from tests.cast import Cast
 from tests.chat.test_judgement_turns import REFUND_PAGE, REFUND_QUESTION, know, without_content
 from tests.chat.test_turns import opened, said, say
 from tests.conftest import Tenants
-from tests.fakes.openai_server import MODEL, FakeOpenAI, Fault, Reply
+from tests.fakes.openai_server import MODEL, FakeOpenAI, Fault, Reply, ToolCall, responding, written
 
+QUOTE = (1, REFUND_PAGE[1])
 QUICK = Patience(connect=1, first=0.5, between=0.3, total=2)
 
 
@@ -84,8 +85,10 @@ def test_a_model_that_fails_before_its_first_word_is_stood_in_for_by_the_pages(
 def test_a_model_that_fails_in_the_middle_leaves_no_half_answer_and_people_are_called(
     shop: Cast, fake: FakeOpenAI, fault: Fault
 ) -> None:
-    fake.default = Reply("You have 14 days from the day on which we receive it.", fault=fault)
+    unfinished = written("You have 14 days [1]. They begin on the day on which we receive it", QUOTE)[:-2]
+    fake.default = Reply(tools=(ToolCall("respond", unfinished),), fault=fault, fault_after=15)
     conversation = ask(shop, REFUND_QUESTION)
+    assert Turn.objects.get(conversation=conversation).first_words_at is not None
     assert said(conversation) == []
     assert failure(conversation).startswith("The AI could not answer: The language model")
 
@@ -113,11 +116,11 @@ def test_nobody_waits_for_a_model_that_is_known_to_hang(shop: Cast, fake: FakeOp
 
 
 def test_a_refused_key_is_told_to_the_team_until_an_answer_comes(shop: Cast, fake: FakeOpenAI, settings: Any) -> None:
-    fake.script(Reply(fault=Fault.UNAUTHORIZED))
+    fake.script(Reply(fault=Fault.UNAUTHORIZED), responding("In 14 days [1].", QUOTE))
     ask(shop, REFUND_QUESTION)
     assert problem(shop) == "The language model does not accept our key."
     settings.OPENAI_API_KEY = "sk-another"
-    assert said(ask(shop, REFUND_QUESTION)) == ["Hello."]
+    assert said(ask(shop, REFUND_QUESTION)) == ["In 14 days [1]."]
     assert problem(shop) == ""
 
 
@@ -137,7 +140,7 @@ def test_a_turn_that_was_overtaken_leaves_the_model_at_once(
     def once(**named: Any) -> turns.Word:
         return turns.Word.STOP
 
-    fake.default = Reply("Too late.", first_seconds=0.3)
+    fake.default = responding("In 14 days [1].", QUOTE, first_seconds=0.3)
     monkeypatch.setattr(turns.actions, "keep_turn", once)
     turns.run(first.pk)
     assert said(conversation) == []

@@ -24,9 +24,10 @@ class Fault(enum.Enum):
     RATE_LIMITED = "429 with Retry-After: 7"
     SERVER_ERROR = "500"
     OVERLOADED = "503"
+    NO_TOOLS = "400: functions are not known here"
     HANG = "takes the request and says nothing"
-    HANG_AFTER_FIRST = "one piece, then silence on an open connection"
-    CUT = "closes the connection after the first piece"
+    HANG_AFTER_FIRST = "the first pieces, then silence on an open connection"
+    CUT = "closes the connection after the first pieces"
     CUT_AT_ONCE = "closes the connection before the first byte"
     EMPTY = "ends without a word"
     NOT_JSON = "an event that is not JSON"
@@ -48,7 +49,8 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Reply:
-    """One scripted answer. `text` is streamed in pieces of `piece` characters, `gap_seconds` apart."""
+    """One scripted answer. `text`, and then the arguments of `tools`, are streamed in pieces of `piece` characters,
+    `gap_seconds` apart. A fault in the middle comes after `fault_after` of them."""
 
     text: str = ""
     tools: tuple[ToolCall, ...] = ()
@@ -56,11 +58,29 @@ class Reply:
     first_seconds: float = 0.0
     gap_seconds: float = 0.0
     fault: Fault | None = None
+    fault_after: int = 1
     finish: str = "stop"
 
-    def pieces(self) -> Iterator[str]:
+    def deltas(self) -> Iterator[dict[str, Any]]:
+        """What each event adds."""
         for start in range(0, len(self.text), self.piece):
-            yield self.text[start : start + self.piece]
+            yield {"content": self.text[start : start + self.piece]}
+        for index, tool in enumerate(self.tools):
+            yield {"tool_calls": [_tool(index, tool.name, tool.arguments[: self.piece])]}
+            for start in range(self.piece, len(tool.arguments), self.piece):
+                more = {"arguments": tool.arguments[start : start + self.piece]}
+                yield {"tool_calls": [{"index": index, "function": more}]}
+
+
+def responding(text: str = "", *quotes: tuple[int, str], kind: str = "reply", **more: Any) -> Reply:
+    """A model that does as it is told: a call of `respond` with quotes (passage number, sentence), then its text."""
+    return Reply(tools=(ToolCall("respond", written(text, *quotes, kind=kind)),), **more)
+
+
+def written(text: str = "", *quotes: tuple[int, str], kind: str = "reply") -> str:
+    """The object that a model is asked for."""
+    proof = [{"passage": number, "text": sentence} for number, sentence in quotes]
+    return json.dumps({"quotes": proof, "kind": kind, "text": text}, ensure_ascii=False)
 
 
 Script = Callable[[Call], Reply]
@@ -70,6 +90,7 @@ _STATUS = {
     Fault.RATE_LIMITED: (429, "rate_limit_exceeded", "Slow down."),
     Fault.SERVER_ERROR: (500, "server_error", "Something broke."),
     Fault.OVERLOADED: (503, "overloaded", "Try later."),
+    Fault.NO_TOOLS: (400, "invalid_request_error", "Unknown parameter: tools."),
 }
 
 
@@ -151,21 +172,19 @@ class FakeOpenAI(HttpFake):
             return exchange.flood()
         while reply.fault is Fault.DRIP and not self.released.wait(reply.gap_seconds or 0.05):
             exchange.send_piece(b": still here\n\n")
-        for number, piece in enumerate(() if reply.fault is Fault.EMPTY else reply.pieces()):
-            if number:
+        for number, delta in enumerate(() if reply.fault is Fault.EMPTY else reply.deltas(), 1):
+            if number > 1:
                 time.sleep(reply.gap_seconds)
-            exchange.send_piece(_event({"content": piece}))
-            if reply.fault is Fault.CUT:
+            exchange.send_piece(_event(delta))
+            if reply.fault is Fault.CUT and number == reply.fault_after:
                 return exchange.cut()
-            if reply.fault is Fault.HANG_AFTER_FIRST:
+            if reply.fault is Fault.HANG_AFTER_FIRST and number == reply.fault_after:
                 self.released.wait(120)
                 return exchange.cut()
         if reply.fault is Fault.NOT_JSON:
             exchange.send_piece(b"data: {this is not json\n\n")
         if reply.fault is Fault.ERROR_EVENT:
             exchange.send_piece(b'data: {"error": {"message": "The engine fell over.", "type": "server_error"}}\n\n')
-        for index, tool in enumerate(reply.tools):
-            exchange.send_piece(_event({"tool_calls": [_tool(index, tool)]}))
         exchange.send_piece(_event({}, finish="tool_calls" if reply.tools else reply.finish))
         exchange.send_piece(b"data: [DONE]\n\n")
         exchange.end_stream()
@@ -182,7 +201,7 @@ class FakeOpenAI(HttpFake):
         content = None if reply.fault is Fault.EMPTY else reply.text
         message: dict[str, Any] = {"role": "assistant", "content": content}
         if reply.tools:
-            message["tool_calls"] = [_tool(index, tool) for index, tool in enumerate(reply.tools)]
+            message["tool_calls"] = [_tool(n, tool.name, tool.arguments) for n, tool in enumerate(reply.tools)]
         finish = "tool_calls" if reply.tools else reply.finish
         choice = {"index": 0, "message": message, "finish_reason": finish}
         exchange.send_json(200, {**_head("chat.completion"), "choices": [choice], "usage": _USAGE})
@@ -195,8 +214,8 @@ def _head(kind: str) -> dict[str, Any]:
     return {"id": "chatcmpl-fake", "object": kind, "created": int(time.time()), "model": MODEL}
 
 
-def _tool(index: int, tool: ToolCall) -> dict[str, Any]:
-    function = {"name": tool.name, "arguments": tool.arguments}
+def _tool(index: int, name: str, arguments: str) -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
     return {"index": index, "id": f"call_{index}", "type": "function", "function": function}
 
 
