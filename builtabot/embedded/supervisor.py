@@ -7,8 +7,9 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +18,7 @@ from builtabot.embedded.errors import EmbeddedError, RefusedError
 from builtabot.embedded.postgres import Postgres
 from builtabot.embedded.processes import Child, Register, Spawning, spawn, tail
 from builtabot.embedded.readiness import ask, check_ports
+from builtabot.embedded.revival import MOST_DEATHS, WITHIN_SECONDS, Revival
 from builtabot.embedded.terminal import Progress
 from builtabot.embedded.valkey import Valkey
 
@@ -74,6 +76,8 @@ class Supervisor:
         self._signals = Signals()
         self._progress = Progress()
         self._children: list[Child] = []
+        self._starts: dict[str, Callable[[], Child]] = {}
+        self._revival = Revival()
         self._register = Register(folder / "children.json")
         self._lock = runfile.FolderLock(folder)
 
@@ -113,8 +117,9 @@ class Supervisor:
         began = time.monotonic()
         self._progress.update("Postgres and Valkey...")
         postgres, valkey = Postgres(self._folder), Valkey(self._folder)
-        self._adopt(postgres.start(given_up=lambda: self._signals.asked))
-        self._adopt(valkey.start(given_up=lambda: self._signals.asked))
+        for service in (postgres, valkey):
+            child = self._adopt(service.start(given_up=lambda: self._signals.asked))
+            self._starts[child.name] = partial(service.start, given_up=lambda: self._signals.asked)
         self._signals.wait(0)
         self._progress.done("Postgres and Valkey", began)
         return self._write_run_file(
@@ -159,10 +164,14 @@ class Supervisor:
         fixed |= {"DJANGO_SETTINGS_MODULE": "builtabot.settings", "METRICS_DIR": str(self._folder / METRICS)}
         log = self._folder / "logs" / f"{name}.log"
         how = Spawning(log, kept | fixed, cwd=runfile.ROOT, limit_seconds=APP_STOP_SECONDS)
-        return self._adopt(spawn(name, command, how))
+        self._starts[name] = partial(spawn, name, command, how)
+        return self._adopt(self._starts[name]())
 
     def _adopt(self, child: Child) -> Child:
-        self._children.append(child)
+        """Take a child in, in the place of an earlier one of its name: what is stopped last stays last."""
+        places = [place for place, earlier in enumerate(self._children) if earlier.name == child.name]
+        place = places[0] if places else len(self._children)
+        self._children[place : place + 1] = [child]
         self._register.write(self._children)
         return child
 
@@ -227,9 +236,29 @@ class Supervisor:
         self._progress.say("\n".join([*lines, "\nCtrl-C stops everything."]))
 
     def _watch(self) -> None:
+        """Start again whatever ends: its work is rows, and a worker ends by itself when the broker refuses it."""
         while True:
-            self._check_children()
-            self._signals.wait(5)
+            for child in [child for child in self._children if not child.alive]:
+                if not self._revival.waits(child.name):
+                    self._mourn(child)
+            for name in self._revival.take_due(time.monotonic()):
+                self._adopt(self._starts[name]())
+                self._progress.say(f"The process {name} runs again.")
+            self._signals.wait(self._revival.seconds_to_next(time.monotonic(), most=5))
+
+    def _mourn(self, child: Child) -> None:
+        child.wait_or_kill()  # and what it had started itself
+        code = child.process.returncode
+        pause = self._revival.died(child.name, time.monotonic())
+        if pause is None:
+            raise EmbeddedError(
+                f"The process {child.name} ended {MOST_DEATHS} times within {WITHIN_SECONDS:.0f} s (now with code "
+                f"{code}), so all stops. The end of {child.log}:\n{tail(child.log)}"
+            )
+        self._progress.say(
+            f"The process {child.name} ended (code {code}) and is started again in {pause:.0f} s. "
+            f"What it wrote last is in {_shown(child.log)}.old then."
+        )
 
     def _stop(self) -> None:
         """Stop the applications together, then the broker, then the database."""

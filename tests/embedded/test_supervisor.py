@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from builtabot.embedded.processes import Register, Spawning, birth_mark, spawn, tail
+from builtabot.embedded.revival import Revival
 from builtabot.embedded.runfile import ROOT, FolderLock
 from builtabot.embedded.supervisor import WORKERS
 
@@ -124,3 +125,83 @@ def test_beat_sends_the_sweep_to_its_queue_and_each_worker_a_sign_of_life() -> N
         for name, entry in app.conf.beat_schedule.items()
     }
     assert sent == {"sweep": "watch", **{f"beat-{worker}": worker for worker in WORKERS}}
+
+
+def test_a_child_that_ends_is_started_again_after_longer_and_longer_pauses_until_it_is_too_often() -> None:
+    revival = Revival()
+    assert [revival.died("chat", now) for now in (0, 70, 140)] == [1, 1, 1]  # each lived for a minute
+    assert [revival.died("chat", now) for now in (142, 145, 150)] == [2, 4, 8]
+    assert revival.died("chat", 160) is None  # the fifth within a minute
+    assert revival.died("web", 160) == 1
+    slow = [revival.died("beat", 0 + 25 * round_) for round_ in range(8)]
+    assert slow == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_each_child_is_started_once_and_when_its_pause_is_over() -> None:
+    revival = Revival()
+    revival.died("chat", 10)
+    assert revival.waits("chat")
+    assert revival.seconds_to_next(10.5, most=5) == 0.5
+    assert revival.seconds_to_next(10.5, most=0.25) == 0.25
+    assert revival.take_due(10.9) == []
+    assert revival.take_due(11.0) == ["chat"]
+    assert revival.take_due(12.0) == []
+    assert not revival.waits("chat")
+    assert revival.seconds_to_next(12.0, most=5) == 5
+
+
+# A supervisor of small children: one that stays, and one that runs a given program.
+SMALL = """
+import sys
+from pathlib import Path
+from builtabot.embedded import revival, supervisor
+
+class Small(supervisor.Supervisor):
+    def _start(self):
+        self._spawn("steady", [sys.executable, "-c", "import time; time.sleep(60)"])
+        self._spawn("weak", [sys.executable, "-c", sys.argv[3]])
+
+revival.FIRST_PAUSE_SECONDS = 0.02
+sys.exit(Small(Path(sys.argv[1]), int(sys.argv[2]), demo=False).run())
+"""
+
+
+def small(folder: Path, port: int, program: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", SMALL, str(folder), str(port), program],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def test_the_rest_goes_on_while_a_child_is_started_again(folder: Path, free_port: int) -> None:
+    mark = folder / "died"
+    program = (
+        f"import pathlib, time; m = pathlib.Path({str(mark)!r})\nif not m.exists(): m.touch(); exit(7)\ntime.sleep(60)"
+    )
+    running = small(folder, free_port, program)
+    assert running.stdout is not None
+    try:
+        first, second = running.stdout.readline(), running.stdout.readline()
+        assert "The process weak ended (code 7) and is started again in" in first
+        assert second == "The process weak runs again.\n"
+        alive = {row["name"]: row["pid"] for row in json.loads((folder / "children.json").read_text())}
+        assert set(alive) == {"steady", "weak"}
+        assert all(birth_mark(pid) for pid in alive.values())
+    finally:
+        running.terminate()
+        rest, _ = running.communicate(timeout=20)
+    assert running.returncode == 0
+    assert "Everything has stopped." in rest
+    assert not [pid for pid in alive.values() if birth_mark(pid)]
+
+
+def test_a_child_that_ends_again_and_again_ends_all_with_its_last_words(folder: Path, free_port: int) -> None:
+    running = small(folder, free_port, "print('no memory left'); exit(3)")
+    told, _ = running.communicate(timeout=30)
+    assert running.returncode == 1
+    assert told.count("The process weak runs again.") == 4
+    assert "The process weak ended 5 times within 60 s (now with code 3), so all stops." in told
+    assert "no memory left" in told
+    assert told.endswith("Everything has stopped.\n")
