@@ -35,7 +35,7 @@ _ADDRESS = re.compile(
 )
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 _CODE = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9_-]*[A-Za-z])(?=[A-Za-z0-9_-]*\d)[A-Za-z0-9][A-Za-z0-9_-]{3,}")
-_MEASURE = re.compile(r"\d+-?[A-Za-z]{1,12}|[A-Za-z]{1,3}\d{1,3}")  # 30-day, 24h, 2nd, GB12
+_MEASURE = re.compile(r"\d+-?[A-Za-z]{1,12}|[A-Za-z]{1,3}\d{1,3}|[A-Za-z][a-z]+\d{1,3}")  # 30-day, 2nd, GB12, Windows11
 _NUMBER = re.compile(r"\d+(?:[.,:'’\u00a0\u202f ]\d{2,3}(?!\d)|[.,:]\d+)*")
 _ROLE = re.compile(r"^\W*(?:system|assistant|agent|developer|operator|admin)\b[^.:\n]{0,20}:", re.IGNORECASE)
 

@@ -7,6 +7,7 @@ from when until when, and what was posted with which key.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 import threading
@@ -15,26 +16,27 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from knowledge.sentences import split
 from tests.fakes.http_server import Call, Exchange
-from tests.fakes.openai_server import FakeOpenAI, Fault, Reply
+from tests.fakes.openai_server import FakeOpenAI, Fault, Reply, ToolCall, responding, written
 from tests.fakes.slack_server import FakeSlack, SlackFault
 from tests.faults.control import serve
 
 MARK = re.compile(r"#[a-z0-9.-]+#")  # each text of a run carries one, so that it can be told from all others
-ANSWER = "Our pages say so: it is all written down there, and you can rely on it [1]. "
-SCRIPTS = {
-    "401": Reply(fault=Fault.UNAUTHORIZED),
-    "429": Reply(fault=Fault.RATE_LIMITED),
-    "500": Reply(fault=Fault.SERVER_ERROR),
-    "hang": Reply(fault=Fault.HANG),
-    "hang-after-first": Reply(ANSWER, fault=Fault.HANG_AFTER_FIRST),
-    "drip": Reply(ANSWER[:60], piece=1, gap_seconds=0.12),
-    "cut": Reply(ANSWER, fault=Fault.CUT),
-    "cut-at-once": Reply(ANSWER, fault=Fault.CUT_AT_ONCE),
-    "empty": Reply(fault=Fault.EMPTY),
-    "not-json": Reply(ANSWER, fault=Fault.NOT_JSON),
-    "html": Reply(fault=Fault.HTML),
-    "enormous": Reply("More words than anybody asked for. " * 6000, piece=2000),
+ANSWER = "it is all written down there, and you can rely on it [1]."
+SCRIPTS: dict[str, dict[str, Any]] = {
+    "401": {"fault": Fault.UNAUTHORIZED},
+    "429": {"fault": Fault.RATE_LIMITED},
+    "500": {"fault": Fault.SERVER_ERROR},
+    "hang": {"fault": Fault.HANG},
+    "hang-after-first": {"fault": Fault.HANG_AFTER_FIRST, "said": 0.9},
+    "drip": {"piece": 4, "gap_seconds": 0.12},
+    "cut": {"fault": Fault.CUT, "said": 0.9},
+    "cut-at-once": {"fault": Fault.CUT_AT_ONCE},
+    "empty": {"fault": Fault.EMPTY},
+    "not-json": {"fault": Fault.NOT_JSON, "said": 0.9},
+    "html": {"fault": Fault.HTML},
+    "enormous": {"text": "More words than anybody asked for. " * 6000, "piece": 2000},
 }
 SLACK_FAULTS = {
     "429": SlackFault(status=429, retry_after_seconds=1),
@@ -86,8 +88,23 @@ class Model(FakeOpenAI):
                 self.played[fault] += 1
         if fault:
             self._local.row["fault"] = fault
-            return SCRIPTS[fault]
-        return Reply(ANSWER + _mark(call), gap_seconds=self.gap_seconds)
+            return told(call, **SCRIPTS[fault])
+        return told(call, gap_seconds=self.gap_seconds)
+
+
+def told(call: Call, *, said: float = 1.0, text: str = "", piece: int = 12, **more: Any) -> Reply:
+    """An answer that quotes the first sentence of the first passage and bears the question's mark, twice, with a source
+    each time. With `said` below 1 the fault comes after that share of it, and the rest does not."""
+    users = [message["content"] for message in call.body["messages"] if message["role"] == "user"]
+    passages = json.loads(users[-1])["passages"]
+    if not passages:
+        return responding(kind="unknown", **more)
+    sentences = [one for one in split(passages[0]["text"]) if len(one) > 30 and not one.endswith("?")]
+    text = text or f"{_mark(call)} Our pages say so: {ANSWER} Once more: {ANSWER}"
+    whole = written(text, (1, sentences[0] if sentences else ""))
+    pieces = max(1, int(len(whole) * said) // piece)
+    arguments = whole if said == 1.0 else whole[: pieces * piece]
+    return Reply(tools=(ToolCall("respond", arguments),), piece=piece, fault_after=pieces if said < 1.0 else 1, **more)
 
 
 def _mark(call: Call) -> str:
