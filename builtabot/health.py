@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 from celery import current_app
 from django.conf import settings
@@ -13,13 +14,16 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
+from builtabot.queues import ages_seconds
 from chat.draining import drain
 from knowledge.models import Chunk, CrawlRun
+from tenants import push
 from tenants.hosts import tenant_at
 from tenants.models import Heartbeat
 from tenants.schema import PUBLIC, run_in
 
 FRESH_SECONDS = 30
+OLD_SECONDS = 60
 QUEUES = {"chat": "chat worker", "index": "index worker", "outside": "outside worker"}
 DEMO_PROJECT = "shop"
 
@@ -29,7 +33,8 @@ class HealthMiddleware:
 
     A web process is judged by what it needs itself: tables, database, broker. Workers are no part of that: one that
     reads a slow file would take every web process out of traffic at once, and no visitor would be better off. The
-    demo, whose one answer says that the whole product is up, asks for its workers and its content too.
+    demo, whose one answer says that the whole product is up, asks for its workers and its content too. What is wrong
+    and makes no process unready stands in `degraded`, beside the age of each queue.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -40,7 +45,9 @@ class HealthMiddleware:
             return JsonResponse({"ok": True})
         if request.path == "/readyz":
             missing = ["another web process, this one is ending"] if drain.begun else list(_missing())
-            body = {"ready": False, "missing": missing} if missing else {"ready": True}
+            body: dict[str, Any] = {"ready": False, "missing": missing} if missing else {"ready": True}
+            if not drain.begun and not {"database", "migrations"} & set(missing):
+                body |= _condition()
             response = JsonResponse(body, status=503 if missing else 200)
             response.headers["Cache-Control"] = "no-store"
             vars(response)["_has_been_logged"] = True  # "not yet" is an answer here, not an error
@@ -57,6 +64,25 @@ def _missing() -> Iterator[str]:
         yield "broker"
 
 
+def _condition() -> dict[str, Any]:
+    """What whoever runs the product wants to know, and no proxy should act upon."""
+    degraded = [] if push.answers() else ["channel layer"]
+    ages: dict[str, float] = {}
+    try:
+        degraded += run_in(PUBLIC, lambda: list(_silent_workers()))
+        ages = run_in(PUBLIC, ages_seconds)
+    except (DatabaseError, InterfaceError):
+        return {"degraded": [*degraded, "database"]}
+    degraded += [f"{name} queue" for name, age in ages.items() if age > OLD_SECONDS]
+    return {"queue_age_seconds": {name: round(age, 1) for name, age in ages.items()}, "degraded": degraded}
+
+
+def _silent_workers() -> Iterator[str]:
+    fresh = Heartbeat.objects.filter(at__gt=timezone.now() - timedelta(seconds=FRESH_SECONDS))
+    alive = set(fresh.values_list("name", flat=True))
+    yield from (title for name, title in QUEUES.items() if name not in alive)
+
+
 def _missing_in_database() -> Iterator[str]:
     if not _Migrations.applied():
         yield "migrations"
@@ -66,9 +92,7 @@ def _missing_in_database() -> Iterator[str]:
 
 
 def _missing_of_demo() -> Iterator[str]:
-    fresh = Heartbeat.objects.filter(at__gt=timezone.now() - timedelta(seconds=FRESH_SECONDS))
-    alive = set(fresh.values_list("name", flat=True))
-    yield from (title for name, title in QUEUES.items() if name not in alive)
+    yield from _silent_workers()
     tenant = tenant_at(f"acme.{settings.BASE_DOMAIN}")
     gap = run_in(str(tenant.schema_name), _content_gap) if tenant else "not seeded"
     if gap:

@@ -26,6 +26,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from builtabot.queues import ages_seconds
 from chat import events as chat
 from tenants.events import Event, OutboxPosted
 from tenants.schema import PUBLIC, run_in
@@ -121,6 +122,12 @@ def _rows() -> Iterator[GaugeMetricFamily]:
     for name, seconds in _select("SELECT name, EXTRACT(EPOCH FROM now() - at) FROM public.tenants_heartbeat"):
         silent.add_metric([name], float(seconds))
     yield silent
+    age = GaugeMetricFamily(
+        "builtabot_queue_age_seconds", "The oldest thing known to wait for a queue's workers.", labels=["queue"]
+    )
+    for name, seconds in ages_seconds().items():
+        age.add_metric([name], max(0.0, seconds))
+    yield age
 
 
 def _select(query: str) -> list[tuple[Any, ...]]:

@@ -76,6 +76,17 @@ def send(group: str, message: dict[str, Any]) -> None:
     asyncio.run_coroutine_threadsafe(tell(group, message), _background_loop())
 
 
+def answers() -> bool:
+    """Whether the layer takes a push just now; for synchronous code that reports on it."""
+    layer = get_channel_layer()
+    assert layer is not None, "CHANNEL_LAYERS is always set"  # noqa: S101
+
+    async def ask() -> bool:
+        return await _tried(layer.group_send("probe", {"type": "probe"}), "probe")
+
+    return asyncio.run_coroutine_threadsafe(ask(), _background_loop()).result(LAYER_SECONDS + 1)
+
+
 def _background_loop() -> asyncio.AbstractEventLoop:
     global _loop
     with _lock:

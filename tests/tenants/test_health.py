@@ -4,11 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from channels.layers import get_channel_layer
 from django.utils import timezone
 
-from builtabot import health
+from builtabot import health, metrics
 from knowledge.models import Chunk, CrawlRun
-from tenants.models import Domain, Heartbeat
+from tenants.models import Domain, Due, Heartbeat
 from tests.cast import browser
 from tests.conftest import Tenants
 
@@ -41,7 +42,8 @@ def demo(tenants: Tenants, workers: None, settings: Any) -> None:
 def test_health_is_answered_on_every_host(db: None, host: str) -> None:
     assert browser(host).get("/healthz").json() == {"ok": True}
     answer = browser(host).get("/readyz")
-    assert (answer.status_code, answer.json()) == (200, {"ready": True})
+    assert (answer.status_code, answer.json()["ready"]) == (200, True)
+    assert "missing" not in answer.json()
     assert answer["Cache-Control"] == "no-store"
 
 
@@ -60,6 +62,45 @@ def test_elsewhere_a_worker_at_a_slow_page_takes_no_web_process_out_of_traffic(w
     assert missing() == []
     Heartbeat.objects.all().delete()
     assert missing() == []
+
+
+def condition() -> dict[str, Any]:
+    answer = browser("evil.example").get("/readyz")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def test_a_well_product_has_young_queues_and_nothing_degraded(workers: None) -> None:
+    Due.objects.all().delete()
+    told = condition()
+    assert told["degraded"] == []
+    assert set(told["queue_age_seconds"]) == {"chat", "index", "outside", "watch"}
+    assert max(told["queue_age_seconds"].values()) < 2
+
+
+def test_a_queue_is_as_old_as_the_oldest_thing_that_waits_in_it(workers: None) -> None:
+    Due.objects.all().delete()
+    now = timezone.now()
+    for kind, seconds in (("outbox", 70), ("outbox-prune", -50), ("recrawl~sent", 500), ("waiting", 40), ("zz", 900)):
+        Due.objects.create(schema="t_health", kind=kind, at=now - timedelta(seconds=seconds))
+    Heartbeat.objects.filter(name="chat").update(at=now - timedelta(seconds=25))
+    told = condition()
+    ages = {name: round(age / 5) * 5 for name, age in told["queue_age_seconds"].items()}
+    assert ages == {"chat": 20, "index": 0, "outside": 70, "watch": 40}
+    assert told["degraded"] == ["outside queue"]
+    assert 'builtabot_queue_age_seconds{queue="outside"} 7' in metrics.exposition().decode()
+
+
+def test_silent_workers_and_a_layer_that_is_away_degrade_and_take_nobody_out_of_traffic(
+    workers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> None:
+        raise ConnectionError("away")
+
+    Due.objects.all().delete()
+    Heartbeat.objects.filter(name="index").update(at=timezone.now() - timedelta(seconds=90))
+    monkeypatch.setattr(get_channel_layer(), "group_send", gone, raising=False)
+    assert condition()["degraded"] == ["channel layer", "index worker", "index queue"]
 
 
 def test_tables_that_lag_behind_are_named(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
