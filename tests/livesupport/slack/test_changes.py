@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from chat import actions as chat
 from chat.changes import as_now
-from chat.models import Message
+from chat.models import Attachment, Message
 from livesupport import actions as live
 from tenants.workspace.models import OutboxEntry, Seat
+from tests.cast import PNG
 from tests.fakes.slack_server import SlackFault
 from tests.livesupport.slack.conftest import CHANNEL, Desk, deliver, hear, signed
 from tests.livesupport.slack.test_delivery import words
@@ -167,8 +168,20 @@ def test_a_deletion_in_the_thread_takes_the_words_from_the_visitor(desk: Desk) -
 
 def test_the_preview_of_a_link_is_no_edit(desk: Desk) -> None:
     desk.reply("See https://help.example/returns")
-    hear_change(desk, desk.fake.edit(CHANNEL, said_ts(desk), "See <https://help.example/returns>", by_person=False))
+    hear_change(desk, desk.fake.edit(CHANNEL, said_ts(desk), "See <https://help.example/returns> now", by_person=False))
+    assert now(desk) == ["See https://help.example/returns"]
     assert not Message.objects.filter(conversation=desk.conversation, target__isnull=False).exists()
+
+
+def test_a_file_that_was_taken_back_is_named_no_more(desk: Desk) -> None:
+    upload = chat.Upload("passport.png", PNG, uuid4())
+    chat.send_file_as_visitor(conversation_id=desk.conversation.pk, upload=upload)
+    deliver()
+    assert "passport" in desk.in_slack()[-1]["text"]
+    chat.remove_attachment(attachment_id=Attachment.objects.get(message__conversation=desk.conversation).pk)
+    deliver()
+    assert "passport" not in str(desk.in_slack())
+    assert "This message was deleted." in desk.in_slack()[-1]["text"]
 
 
 def test_our_own_changes_are_not_heard(desk: Desk) -> None:
