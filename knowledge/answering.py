@@ -29,6 +29,11 @@ class Answered:
     fallback: str = ""
 
     @property
+    def confidence(self) -> float:
+        """The model's quotes decide it, where a model had to quote; else the search."""
+        return self.evidence.confidence if self.outcome.confidence is None else self.outcome.confidence
+
+    @property
     def citations(self) -> list[dict[str, Any]]:
         return citations(self.outcome.citations, self.evidence)
 

@@ -104,6 +104,16 @@ def test_the_projects_model_answers(shop: Cast, fake: FakeOpenAI) -> None:
     assert QUESTION in str(fake.prompts[0])
 
 
+def test_a_model_that_has_nothing_to_quote_lowers_the_confidence(shop: Cast, fake: FakeOpenAI) -> None:
+    shop.run(lambda: Project.objects.filter(key=KEY).update(answerer="extractive"))
+    searched = run("ask", QUESTION, "--json", host=shop.host).json
+    shop.run(lambda: Project.objects.filter(key=KEY).update(answerer="openai"))
+    fake.script(Reply(json.dumps({"quotes": [], "kind": "unknown", "text": ""})))
+    found = run("ask", QUESTION, "--json", host=shop.host).json
+    assert (found["kind"], found["citations"]) == ("unknown", [])
+    assert found["confidence"] < searched["confidence"]
+
+
 def test_the_pages_stand_in_for_a_model_that_fails_where_they_are_good_enough(shop: Cast, fake: FakeOpenAI) -> None:
     fake.script(Reply(fault=Fault.UNAUTHORIZED))
     shop.run(lambda: Project.objects.filter(key=KEY).update(evidence_threshold=0.0))

@@ -38,8 +38,7 @@ class Command(ProjectCommand):
             self.stdout.write(f"[{source['n']}] {source['title']}  {source['url']}")
         fallback = f", quoted because the model failed ({answered.fallback})" if answered.fallback else ""
         self.stdout.write(
-            f"{answered.outcome.kind}, confidence {answered.evidence.confidence:.2f}, "
-            f"{answered.milliseconds} ms{fallback}\n"
+            f"{answered.outcome.kind}, confidence {answered.confidence:.2f}, {answered.milliseconds} ms{fallback}\n"
         )
         for number, passage in enumerate(answered.evidence.passages, 1):
             where = " > ".join(filter(None, (passage.title, passage.heading)))
@@ -51,7 +50,7 @@ def _told(answered: Answered) -> dict[str, Any]:
         "answer": answered.outcome.text,
         "kind": answered.outcome.kind,
         "citations": answered.citations,
-        "confidence": round(answered.evidence.confidence, 4),
+        "confidence": round(answered.confidence, 4),
         "passages": [_passage(number, one) for number, one in enumerate(answered.evidence.passages, 1)],
         "milliseconds": answered.milliseconds,
         "fallback": answered.fallback,
