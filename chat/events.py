@@ -37,8 +37,8 @@ class MoodNoted(Event):
 
 @dataclass(frozen=True)
 class AnswerGiven(Event):
-    """A turn ended: the AI's reply was stored, with the `outcome` `reply` or `unknown`, or people were called
-    instead, `handoff`. `confidence` 0..1."""
+    """A turn ended: the AI's reply was stored, with the `outcome` `reply`, `clarify` or `unknown`, or people
+    were called instead, `handoff`. `confidence` 0..1."""
 
     turn_id: int
     conversation_id: str

@@ -83,7 +83,7 @@ def _answer(job: Job) -> None:
     elif decision.rule == LEAD:
         actions.ask_contact(hold=job.hold, kind=decision.scores["triage"], language=language)
     else:
-        _speak(job, project, evidence)
+        _speak(job, project, evidence, facts)
 
 
 def asked_of(job: Job) -> str:
@@ -133,7 +133,7 @@ def moods_of(job: Job, facts: Facts) -> dict[int, float]:
     return {one.message_id: told.mood for one, told in said if told.mood is not None}
 
 
-def _speak(job: Job, project: Project, evidence: Evidence) -> None:
+def _speak(job: Job, project: Project, evidence: Evidence, facts: Facts) -> None:
     stream = Stream(job)
     stream.typing(on=True)
     try:
@@ -142,11 +142,28 @@ def _speak(job: Job, project: Project, evidence: Evidence) -> None:
         stream.typing(on=False)
     if outcome is None:
         return  # somebody else has the word
-    if outcome.kind == "handoff":
-        actions.hand_over_turn(hold=job.hold, trigger=Handoff.Trigger.REQUEST, reason="The AI called a person")
+    trigger, reason = judged_again(job, facts, outcome)
+    if trigger:
+        language = detect(job.text) or job.language[:2]
+        actions.hand_over_turn(hold=job.hold, trigger=trigger, reason=reason, language=language)
     else:
         sources = citations(outcome.citations, evidence)
         actions.answer_turn(hold=job.hold, text=outcome.text, outcome=outcome.kind, citations=sources)
+
+
+def judged_again(job: Job, facts: Facts, outcome: Outcome) -> tuple[str, str]:
+    """The trigger and reason of a handoff after the answer, or nothing: a model may call a person, and where it finds
+    no sentence that answers, the evidence is weaker than it seemed."""
+    weaker = replace(facts, confidence=outcome.confidence)
+    found_nothing = outcome.kind == "unknown" and outcome.confidence is not None
+    decision = judge(job, weaker) if found_nothing else None
+    if outcome.confidence is not None:
+        quotes = [{"n": number, "text": text} for number, text in outcome.quotes]
+        record = decision.record(weaker) if decision else {}
+        actions.note_proof(hold=job.hold, confidence=outcome.confidence, quotes=quotes, decision=record)
+    if outcome.kind == "handoff":
+        return Handoff.Trigger.REQUEST, "The AI called a person"
+    return (decision.trigger, decision.reason) if decision else ("", "")
 
 
 def _say(job: Job, stream: Stream, question: Question, project: Project) -> Outcome | None:

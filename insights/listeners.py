@@ -16,8 +16,11 @@ ABOUT_CONTENT = frozenset({Handoff.Trigger.WEAK_EVIDENCE, Handoff.Trigger.FAILUR
 
 
 def note_gap(event: AnswerGiven) -> None:
-    """Keep the question when the content had no good answer to it. Runs in the transaction of the reply."""
-    if event.is_test:
+    """Keep the question when the content had no good answer to it. Runs in the transaction of the reply.
+
+    Retrieval's own confidence is kept: it is what a later search for the same question is compared with.
+    """
+    if event.is_test or event.outcome == "clarify":
         return
     turn = Turn.objects.select_related("message", "conversation__project").get(pk=event.turn_id)
     is_weak = event.confidence < turn.conversation.project.evidence_threshold
@@ -25,7 +28,7 @@ def note_gap(event: AnswerGiven) -> None:
         return
     if event.outcome == "handoff" and not (is_weak and _was_about_content(turn)):
         return
-    note_question(turn=turn, confidence=event.confidence)
+    note_question(turn=turn, confidence=turn.evidence.get("retrieval", event.confidence))
 
 
 def _was_about_content(turn: Turn) -> bool:

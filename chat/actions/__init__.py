@@ -50,6 +50,7 @@ from chat.actions.turns import (
     note_evidence,
     note_fallback,
     note_moods,
+    note_proof,
 )
 from chat.attachments import Upload
 from chat.log import AI, SYSTEM, VISITOR, Author
@@ -89,6 +90,7 @@ __all__ = [
     "note_evidence",
     "note_fallback",
     "note_moods",
+    "note_proof",
     "note_seat",
     "note_seen",
     "note_visitor",

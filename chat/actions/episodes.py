@@ -19,12 +19,12 @@ def outcome_of(
 ) -> str:
     """How an episode ended by itself: unresolved if a request for people stood open; else theirs, if they had
     given it back as done; else the AI's: confirmed by a rating of 4 or 5; unresolved with a low rating, a low
-    mood, or a last answer that knew nothing; else assumed resolved."""
+    mood, or a last answer that knew nothing or only asked back; else assumed resolved."""
     pleased = rating is not None and rating >= 4
     cross = (upset and not pleased) or (rating is not None and rating <= 2)
     if by_people and not standing:
         return Episode.Outcome.PEOPLE
-    if standing or cross or last_outcome in ("unknown", ""):
+    if standing or cross or last_outcome in ("unknown", "clarify", ""):
         return Episode.Outcome.UNRESOLVED
     return Episode.Outcome.AI_CONFIRMED if pleased else Episode.Outcome.AI_ASSUMED
 

@@ -208,6 +208,19 @@ def note_fallback(*, hold: Hold, code: str) -> None:
     turn.save(update_fields=["decision"])
 
 
+def note_proof(*, hold: Hold, confidence: float, quotes: list[dict[str, Any]], decision: dict[str, Any]) -> None:
+    """Keep what the evidence is worth after a model had to quote the sentences that answer, those that stand in their
+    passages, and what judgement says of it; retrieval's own confidence stays beside it, as `retrieval`."""
+    with transaction.atomic():
+        held = Turn.objects.filter(pk=hold.turn_id, attempts=hold.attempt, state=Turn.State.RUNNING)
+        if (turn := held.select_for_update().first()) is None:
+            return
+        proof = {"confidence": confidence, "retrieval": turn.confidence, "quotes": quotes}
+        turn.evidence, turn.confidence = {**turn.evidence, **proof}, confidence
+        turn.decision = {**turn.decision, **decision}
+        turn.save(update_fields=["evidence", "confidence", "decision"])
+
+
 def note_moods(*, moods: dict[int, float]) -> None:
     """Keep how visitors' texts sound, by message id; what was judged before stays."""
     with transaction.atomic():
@@ -239,7 +252,7 @@ def _locked_turn(hold: Hold) -> Turn | None:
 
 
 def answer_turn(*, hold: Hold, text: str, outcome: str, citations: list[dict[str, Any]]) -> Message | None:
-    """Store the AI's reply: `outcome` is `reply` or `unknown`. None when somebody else has the word by now."""
+    """Store the AI's reply: `outcome` is `reply`, `clarify` or `unknown`. None when somebody else has the word."""
     with transaction.atomic():
         turn = _locked_turn(hold)
         if turn is None:

@@ -22,9 +22,10 @@ _SECRET = re.compile(
     r"kreditkarte|tarjeta|carte bancaire|cartão|carta di credito",
     re.IGNORECASE,
 )
-# How much likelier a verified quote is when the passages hold the answer, and finding none when they do not. Assumed
-# from published results of models on questions with and without an answer; to be measured with the model in use.
-_ODDS_OF_QUOTE, _ODDS_OF_NONE = 9.0, 1 / 50
+# A verified quote is assumed to be nine times likelier where the passages hold the answer. A reader that found none
+# outweighs the scores: what is left is weak at every usual threshold. To be measured with the model in use.
+_ODDS_OF_QUOTE = 9.0
+_LEFT_WITHOUT = 0.2
 
 
 class Hearing:
@@ -75,7 +76,7 @@ class Hearing:
             return self._unknown()
         if not self._gate.said:
             return self._quoted()
-        return Outcome("reply", self._gate.said, self._gate.citations, self._confidence(_ODDS_OF_QUOTE), self._proof())
+        return Outcome("reply", self._gate.said, self._gate.citations, self._raised(), self._proof())
 
     def _decide(self, kind: Any) -> None:
         """As soon as it is known what kind of answer it is."""
@@ -116,7 +117,7 @@ class Hearing:
         if self._question.language and language and language != self._question.language:
             parts.insert(0, phrase(self._question.language, "other"))
         cited = tuple(dict.fromkeys(by_text.values()))
-        return Outcome("reply", "\n\n".join(parts), cited, self._confidence(_ODDS_OF_QUOTE), self._proof())
+        return Outcome("reply", "\n\n".join(parts), cited, self._raised(), self._proof())
 
     def _clarifying(self, text: str) -> Outcome:
         """One question back, once: it states nothing, names nothing that the passages do not name, and asks for nothing
@@ -131,14 +132,18 @@ class Hearing:
 
     def _unknown(self) -> Outcome:
         return Outcome(
-            "unknown", phrase(self._question.language, "unknown"), (), self._confidence(_ODDS_OF_NONE), self._proof()
+            "unknown",
+            phrase(self._question.language, "unknown"),
+            (),
+            _LEFT_WITHOUT * self._question.confidence,
+            self._proof(),
         )
 
-    def _confidence(self, odds: float) -> float:
-        """What the answer is worth: the evidence's odds, times what was found."""
+    def _raised(self) -> float:
+        """What the evidence is worth with a quote behind it."""
         certain = min(max(self._question.confidence, 0.001), 0.999)
-        after = certain / (1 - certain) * odds
-        return after / (1 + after)
+        odds = certain / (1 - certain) * _ODDS_OF_QUOTE
+        return odds / (1 + odds)
 
     def _proof(self) -> tuple[tuple[int, str], ...]:
         return tuple((quote.passage, quote.text) for quote in self._quotes)
