@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from django.conf import settings
 
 from knowledge import embed
 from knowledge.chunks import cut, header
@@ -160,4 +161,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    settings.configure(EMBEDDER="auto", EMBEDDER_DIR=Path(__file__).resolve().parents[1] / ".data" / "embedder")
     main()

@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from django.conf import settings
 
 from knowledge import embed
 
@@ -116,4 +117,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    settings.configure(EMBEDDER="auto", EMBEDDER_DIR=Path(__file__).resolve().parents[1] / ".data" / "embedder")
     main()
