@@ -64,6 +64,18 @@ CRAWL_ALLOW_PRIVATE = frozenset(
 )
 DEMO = ENV.flag("DEMO", False, "This is the demo: /readyz waits for its workers and its content too.")
 DEMO_PASSWORD = ENV.text("DEMO_PASSWORD", "", "The password of the demo's two people; empty makes `seed_demo` refuse.")
+VISITOR_TEXTS_PER_MINUTE = ENV.number(
+    "VISITOR_TEXTS_PER_MINUTE", 120, "Texts, requests and ratings of one visitor within a minute; 0: no limit."
+)
+VISITOR_FRAMES_PER_MINUTE = ENV.number(
+    "VISITOR_FRAMES_PER_MINUTE", 600, "Its frames that are not kept, in each process: typing, pages, signs of life."
+)
+ADDRESS_TEXTS_PER_MINUTE = ENV.number(
+    "ADDRESS_TEXTS_PER_MINUTE", 6000, "Texts from one address (IPv6: one /64 network) to one business; 0: no limit."
+)
+ADDRESS_SESSIONS_PER_MINUTE = ENV.number(
+    "ADDRESS_SESSIONS_PER_MINUTE", 1200, "New visitors from one address at one business; 0: no limit."
+)
 TRUST_PROXY = ENV.flag(
     "TRUST_PROXY", False, "Believe the one proxy in front: X-Forwarded-Proto, and the last of X-Forwarded-For."
 )

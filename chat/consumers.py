@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from chat import actions, delivery, frames
+from chat import actions, delivery, frames, limits
 from chat.draining import RESTART
 from chat.errors import NotAllowed, NotSignedIn, UnknownConversation
 from chat.sockets import LogSocket, rereader
@@ -29,6 +29,13 @@ class VisitorConsumer(LogSocket):
         await self.tell({"type": "hello", "v": 1, "conversation": self.conversation, "project": project})
         await self.follow(self.conversation, frame.seq)
         await self.tell_desk("here")
+
+    async def check_pace(self, frame: Any) -> None:
+        """What is stored or answered costs a hop to count; what passes does not."""
+        if hasattr(frame, "client_id"):
+            await hop(self.schema, limits.check_text, self.conversation, limits.address_of(self.place))
+        elif self.greeted:
+            limits.check_passing(f"{self.schema}:{self.conversation}")
 
     async def news(self, conversation: str, after: int, with_state: bool) -> list[dict[str, Any]]:
         return await hop(self.schema, delivery.visitor_news, conversation, after, with_state)

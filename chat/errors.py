@@ -101,6 +101,18 @@ class Unavailable(ChatError):
     sentence = "That did not reach us. It will be sent again."
 
 
+class TooFast(ChatError):
+    """More than a person does; `retry_after` seconds later there is room again."""
+
+    code = "too_fast"
+    retryable = True
+    sentence = "That was a lot at once. It will be sent again in a moment."
+
+    def __init__(self, *, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__()
+
+
 class HelloLate(ChatError):
     code = "hello_late"
     sentence = "No hello came within 10 seconds."

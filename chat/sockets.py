@@ -16,7 +16,7 @@ from django.db import Error as DatabaseError
 from chat import delivery, frames
 from chat.actions import Ack
 from chat.draining import RESTART, drain
-from chat.errors import BadFrame, HelloLate, RetryLater, Unavailable
+from chat.errors import BadFrame, HelloLate, RetryLater, TooFast, Unavailable
 from chat.watch import watch
 from tenants import push
 from tenants.errors import ProductError
@@ -25,7 +25,8 @@ from tenants.schema import hop
 log = logging.getLogger(__name__)
 HELLO_SECONDS = 10.0
 REREAD_SECONDS = 5.0
-CLOSE_CODES = {"not_signed_in": 4401, "not_allowed": 4403, "hello_late": 4408, "retry_later": 1013}
+AGAIN_LATER = 1013
+CLOSE_CODES = {"not_signed_in": 4401, "not_allowed": 4403, "hello_late": 4408, "retry_later": AGAIN_LATER}
 
 
 class LogSocket(AsyncWebsocketConsumer):
@@ -70,7 +71,13 @@ class LogSocket(AsyncWebsocketConsumer):
             client_id = getattr(frame, "client_id", None)
             if not self.greeted and frame.type != "hello":
                 raise BadFrame("The first frame is hello.")
+            await self.check_pace(frame)
             await getattr(self, "on_" + frame.type.replace(".", "_"))(frame)
+        except TooFast as error:
+            await self.refuse(error, client_id)
+            if client_id:  # what was sent after it must not overtake it
+                self._retired = True
+                await self.close(AGAIN_LATER)
         except ProductError as error:
             await self.refuse(error, client_id)
         except DatabaseError:
@@ -80,6 +87,9 @@ class LogSocket(AsyncWebsocketConsumer):
             self._retired = True
             await self.close(RESTART)
 
+    async def check_pace(self, frame: Any) -> None:
+        """Raise TooFast for more than a person does; a seat's own people are known by name."""
+
     async def refuse(self, error: ProductError, client_id: object = None) -> None:
         """Say what was wrong; close when the code is one that ends the socket."""
         frame: dict[str, Any] = {
@@ -88,6 +98,8 @@ class LogSocket(AsyncWebsocketConsumer):
             "sentence": error.sentence,
             "retryable": error.retryable,
         }
+        if isinstance(error, TooFast):
+            frame["retry_after"] = error.retry_after
         await self.tell(frame | ({"client_id": str(client_id)} if client_id else {}))
         if error.code in CLOSE_CODES:
             await self.close(CLOSE_CODES[error.code])

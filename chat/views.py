@@ -22,11 +22,11 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
-from chat import actions, policies, transfer, wording
+from chat import actions, limits, policies, transfer, wording
 from chat.attachments import ENDINGS, LARGEST_BYTES
 from chat.brand import palette
 from chat.embedding import frame_ancestors, may_embed
-from chat.errors import BadFrame, NotSignedIn, UnknownProject
+from chat.errors import BadFrame, NotSignedIn, TooFast, UnknownProject
 from chat.log import LONGEST_TEXT
 from tenants.errors import ProductError
 from tenants.workspace.models import Project
@@ -63,6 +63,7 @@ _STATUS = {
     "site_not_allowed": 403,
     "too_large": 413,
     "bad_frame": 400,
+    "too_fast": 429,
     **transfer.STATUS,
 }
 
@@ -121,6 +122,8 @@ def widget_session(request: HttpRequest) -> HttpResponse:
         return _preflight("POST")
     try:
         asked = _session_request(request)
+        if not _comes_back(asked["project"], asked["token"]):
+            limits.check_session(limits.whose(request.headers.get("X-Forwarded-For", ""), request.META["REMOTE_ADDR"]))
         _check_site(request, _project(asked["project"]))
         opened = actions.open_session(**asked)
     except ProductError as error:
@@ -255,6 +258,14 @@ def _session_request(request: HttpRequest) -> dict[str, Any]:
     }
 
 
+def _comes_back(project: str, token: str | None) -> bool:
+    """Whether the token is one of the project's, so that no new visitor is made."""
+    try:
+        return bool(token) and policies.get_conversation_of(token or "").project.key == project
+    except NotSignedIn:
+        return False
+
+
 def _text(asked: dict[str, Any], name: str, longest: int, *, needed: bool = False) -> str | None:
     value = asked.get(name)
     if value is None and not needed:
@@ -284,6 +295,8 @@ def _refusal(error: ProductError) -> HttpResponse:
     status = _STATUS.get(error.code, 503 if error.retryable else 403)
     response = JsonResponse({"code": error.code, "sentence": error.sentence}, status=status)
     response["Cache-Control"] = "no-store"
+    if isinstance(error, TooFast):
+        response["Retry-After"] = str(error.retry_after)
     # A page that is refused may still read why: the answer holds nothing else.
     return _open_to_all(response)
 

@@ -105,6 +105,11 @@ export class Connection {
       this.drop();
       return;
     }
+    if (frame.type === "error" && frame.code === "too_fast" && frame.client_id) {
+      this.leastWait = 1000 * frame.retry_after; // all that waits is sent again then, in order
+      this.drop();
+      return;
+    }
     this.onFrame(frame);
   }
 
