@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chat import actions, delivery, frames, limits
+from chat.actions import sessions
 from chat.draining import RESTART
 from chat.errors import NotAllowed, NotSignedIn, UnknownConversation
 from chat.sockets import LogSocket, rereader
@@ -139,11 +140,13 @@ class DeskConsumer(LogSocket):
 
     async def on_typing_set(self, frame: frames.DeskTypingSet) -> None:
         self.check_followed(frame.conversation)
+        await hop(self.schema, sessions.check_speaks, seat_id=self.seat_id, conversation_id=frame.conversation)
         await self.show_typing(str(frame.conversation), who="agent", name=self.seat["name"], on=frame.on)
 
     async def on_seen_set(self, frame: frames.DeskSeenSet) -> None:
         self.check_followed(frame.conversation)
-        await hop(self.schema, actions.note_seen, conversation_id=frame.conversation, seq=frame.seq, by_team=True)
+        given: dict[str, Any] = {"seat_id": self.seat_id, "conversation_id": frame.conversation, "seq": frame.seq}
+        await hop(self.schema, sessions.note_seen_by_seat, **given)
         await self.tell_seen(str(frame.conversation))
 
     async def on_resume(self, frame: frames.DeskResume) -> None:

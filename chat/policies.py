@@ -33,6 +33,11 @@ def may_claim(seat: Seat, conversation: Conversation) -> bool:
     return may_talk(seat) and (not seat.is_rehearsal or conversation.is_test)
 
 
+def holds(seat: Seat, conversation: Conversation) -> bool:
+    """Whether the seat is the one who speaks to the visitor now."""
+    return may_talk(seat) and conversation.owner == Conversation.Owner.AGENT and conversation.holder_id == seat.pk
+
+
 def may_edit(seat: Seat, message: Message) -> bool:
     """Own texts and notes alone: nobody puts words into another's mouth."""
     return may_talk(seat) and _is_team_text(message) and message.seat_id == seat.pk

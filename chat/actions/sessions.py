@@ -11,10 +11,10 @@ from django.core import signing
 from django.db import transaction
 from django.utils import timezone
 
-from chat.errors import NotSignedIn, UnknownProject
+from chat.errors import NotHolder, NotSignedIn, UnknownProject
 from chat.events import SeatSeen
 from chat.models import Conversation, Visitor
-from chat.policies import token_hash
+from chat.policies import get_conversation_for, get_seat, holds, token_hash
 from tenants.events import publish
 from tenants.workspace.models import Project
 
@@ -123,3 +123,18 @@ def note_seat(*, seat_id: int) -> None:
     """A sign of life of an agent's dashboard."""
     with transaction.atomic():
         publish(SeatSeen(seat_id))
+
+
+def check_speaks(*, seat_id: int, conversation_id: UUID | str) -> None:
+    """Only who speaks to the visitor is shown as writing. Raises NotHolder, NotAllowed, UnknownConversation."""
+    seat = get_seat(seat_id)
+    if not holds(seat, get_conversation_for(seat, conversation_id)):
+        raise NotHolder
+
+
+def note_seen_by_seat(*, seat_id: int, conversation_id: UUID | str, seq: int) -> None:
+    """Move the team's read cursor: the holder's reading alone is the team's. Raises NotHolder, NotAllowed,
+    UnknownConversation."""
+    check_speaks(seat_id=seat_id, conversation_id=conversation_id)
+    rows = Conversation.objects.filter(pk=conversation_id, holder=seat_id, owner=Conversation.Owner.AGENT)
+    rows.filter(last_seq__gte=seq, team_seen_seq__lt=seq).update(team_seen_seq=seq)

@@ -40,6 +40,10 @@ async def test_what_was_said_while_the_layer_was_flushed_and_cut_off_reaches_eve
         for side in (wire, agent):
             heard = await side.hear(lambda frame: frame.get("text") == "said into the silence")
             assert heard["sender"] == "visitor"
+        await hop(
+            fresh_tenant.schema,
+            lambda: actions.claim_conversation(conversation_id=conversation, seat=fresh_tenant.agent.seat),
+        )
         await agent.say(type="typing.set", conversation=conversation, on=True)  # and nudges work again
         assert (await wire.hear("typing"))["who"] == "agent"
 

@@ -281,8 +281,33 @@ async def test_the_visitor_sees_at_once_that_their_words_were_read(fresh_tenant:
         conversation = wire.conversation  # type: ignore[attr-defined]
         await wire.say(type="message.send", client_id=str(uuid4()), text="Anybody there?")
         await wire.hear("ack")
+        await hop(fresh_tenant.schema, _claim, fresh_tenant, conversation)
         await agent.say(type="resume", conversation=conversation, seq=0)
         await agent.hear("state")
         await agent.say(type="seen.set", conversation=conversation, seq=1)
         read = await wire.hear(lambda frame: frame["type"] == "state" and frame["seen"]["team"] == 1)
         assert read["seen"]["visitor"] == 0
+
+
+@pytest.mark.parametrize("reader", ["analyst", "owner"])
+async def test_who_does_not_hold_a_conversation_moves_nothing_on_the_visitors_screen(
+    fresh_tenant: Cast, reader: str
+) -> None:
+    """An analyst may only read; the owner here may claim, but another one did."""
+    cast = fresh_tenant
+    watcher = getattr(cast, reader)
+    async with visitor(cast) as wire, socket(cast, "/ws/desk/", cookie=f"sessionid={watcher.session_key}") as desk_:
+        conversation = wire.conversation  # type: ignore[attr-defined]
+        await wire.say(type="message.send", client_id=str(uuid4()), text="Anybody there?")
+        await wire.hear("ack")
+        await hop(cast.schema, _claim, cast, conversation)
+        await wire.hear(lambda frame: frame.get("event") == "joined")
+        await desk_.say(type="hello", v=1)
+        await desk_.say(type="resume", conversation=conversation, seq=0)
+        await desk_.hear("state")
+        for command in ({"type": "typing.set", "on": True}, {"type": "seen.set", "seq": 1}):
+            await desk_.say(conversation=conversation, **command)
+            assert (await desk_.hear("error"))["code"] == "not_holder"
+        assert await wire.silent(lambda frame: frame["type"] == "typing", 0.2)
+    seen = await hop(cast.schema, lambda: Conversation.objects.get(pk=conversation).team_seen_seq)
+    assert seen == 0
