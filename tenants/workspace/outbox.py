@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Exists, Min, OuterRef, Q, When
 from django.utils import timezone
 
 from tenants import due
@@ -31,6 +31,9 @@ FIRST_PAUSE_SECONDS = 5
 LONGEST_PAUSE_SECONDS = 600
 Handler = Callable[[OutboxEntry], None]
 State = OutboxEntry.State
+_EARLIER = OutboxEntry.objects.filter(
+    lane=OuterRef("lane"), pk__lt=OuterRef("pk"), state__in=[State.WAITING, State.SENDING]
+)
 _handlers: dict[str, Handler] = {}
 
 
@@ -125,11 +128,8 @@ def claim(now: datetime | None = None) -> OutboxEntry | None:
     """Take the lease of the oldest entry that is due and first of its lane. One caller wins each."""
     now = now or timezone.now()
     waiting = Q(state=State.WAITING, next_at__lte=now) | Q(state=State.SENDING, lease_until__lt=now)
-    earlier = OutboxEntry.objects.filter(
-        lane=OuterRef("lane"), pk__lt=OuterRef("pk"), state__in=[State.WAITING, State.SENDING]
-    )
     with transaction.atomic():
-        free = OutboxEntry.objects.select_for_update(skip_locked=True).filter(waiting, ~Exists(earlier))
+        free = OutboxEntry.objects.select_for_update(skip_locked=True).filter(waiting, ~Exists(_EARLIER))
         entry = free.order_by("pk").first()
         if entry is None:
             return None
@@ -177,6 +177,8 @@ def pause_seconds(attempts: int, asked: float | None) -> float:
 
 
 def _next_at() -> datetime | None:
-    open_ones = OutboxEntry.objects.filter(state__in=[State.WAITING, State.SENDING]).order_by("next_at")
-    first = open_ones.first()
-    return None if first is None else max(first.next_at, timezone.now() + timedelta(seconds=2))
+    """When the first of the lanes' heads may leave, or be taken over; what is behind a head waits for it."""
+    heads = OutboxEntry.objects.filter(~Exists(_EARLIER), state__in=[State.WAITING, State.SENDING])
+    ready_at = Case(When(state=State.SENDING, then="lease_until"), default="next_at")
+    first: datetime | None = heads.aggregate(at=Min(ready_at))["at"]
+    return None if first is None else max(first, timezone.now() + timedelta(seconds=2))

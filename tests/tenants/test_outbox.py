@@ -207,3 +207,23 @@ def test_a_chatbots_page_says_that_its_model_is_silent(tenants: Tenants) -> None
     shown = cast.client(cast.owner).get(f"/admin/workspace/project/{cast.project_id}/change/").content.decode()
     assert "The language model does not answer" in shown
     assert "does not accept our key" in shown
+
+
+def test_a_lane_in_back_off_is_looked_at_when_its_head_may_leave(tenant: Tenants, sent: list[str]) -> None:
+    """What waits behind the head is due long ago, and must not bring the worker back every two seconds."""
+    head = _post("first", kind="flaky")
+    _post("second")
+    again_at = timezone.now() + timedelta(minutes=10)
+    OutboxEntry.objects.filter(pk=head.pk).update(next_at=again_at)
+    Due.objects.all().delete()
+    assert outbox.deliver_due() == 0
+    assert Due.objects.get(kind=outbox.KIND).at == again_at
+
+
+def test_what_is_being_sent_is_looked_at_when_its_lease_ends(tenant: Tenants, sent: list[str]) -> None:
+    _post("first"), _post("second")
+    held = outbox.claim()
+    assert held is not None
+    Due.objects.all().delete()
+    assert outbox.deliver_due() == 0
+    assert Due.objects.get(kind=outbox.KIND).at == held.lease_until
