@@ -183,7 +183,7 @@ def _cache(url: str) -> dict[str, Any]:
     if not url:
         return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     return {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "tenants.cache.SoftCache",
         "LOCATION": url,
         "KEY_FUNCTION": "django_tenants.cache.make_key",
         "OPTIONS": {"serializer": "django.core.signing.JSONSerializer"},

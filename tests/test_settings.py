@@ -150,7 +150,7 @@ def test_with_the_variables_that_the_readme_names_people_can_sign_in_behind_a_pr
         "link": "https://shop.bot.example/live/",
         "form": 200,
         "caller": "192.0.2.7",
-        "cache": ["RedisCache", [environment["REDIS_URL"]]],
+        "cache": ["SoftCache", [environment["REDIS_URL"]]],
         "files": environment["DATA_DIR"] + "/media",
     }
 
