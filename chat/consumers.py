@@ -104,7 +104,7 @@ class DeskConsumer(LogSocket):
         await push.join(self, push.desk_group(self.schema))
         rereader.add(self)
         await hop(self.schema, actions.note_seat, seat_id=self.seat_id)
-        await self.tell({"type": "hello", "v": 1, "seat": self.seat, "schema": self.schema})
+        await self.tell({"type": "hello", "v": 1, "seat": self.seat})
 
     async def _admit(self) -> int:
         """The seat behind the host's own session cookie, sent from the host's own page."""

@@ -26,10 +26,12 @@ def _seen_by(audience: Audience) -> Q:
     return Q(internal=False) if audience == "visitor" else Q()
 
 
-def entries(conversation: Conversation, *, audience: Audience = "team", after: int = 0) -> list[dict[str, Any]]:
+def entries(
+    conversation: Conversation, *, audience: Audience = "team", after: int = 0, seat_id: int | None = None
+) -> list[dict[str, Any]]:
     """The entries after seq `after` that the party may see, in order, at most 200, as docs/protocol.md writes
     them. `prev` of the first is the last visible seq up to `after`; texts
-    are as they read now."""
+    are as they read now. Of the team, `seat_id` is who reads: a client_id is its own sender's."""
     log = Message.objects.filter(_seen_by(audience), conversation=conversation)
     # With the one that was seen last.
     rows = list(log.filter(seq__gte=after).order_by("seq")[: MOST_ENTRIES + 1])
@@ -40,9 +42,23 @@ def entries(conversation: Conversation, *, audience: Audience = "team", after: i
         prev = (log.filter(seq__lt=after).aggregate(last=Max("seq"))["last"] or 0) if rows and after else 0
     found = []
     for message in rows[:MOST_ENTRIES]:
-        found.append({**_wire(message, conversation, prev, audience), "text": texts[message.seq]})
+        found.append(
+            {
+                **_wire(message, conversation, prev, audience),
+                **_own(message, audience, seat_id),
+                "text": texts[message.seq],
+            }
+        )
         prev = message.seq
     return found
+
+
+def _own(message: Message, audience: Audience, seat_id: int | None) -> dict[str, str | None]:
+    if audience == "visitor":
+        mine = message.sender == "visitor" or message.sender_key == "system"
+    else:
+        mine = message.seat_id is not None and message.seat_id == seat_id
+    return {"client_id": str(message.client_id) if message.client_id and mine else None}
 
 
 def _wire(message: Message, conversation: Conversation, prev: int, audience: Audience) -> dict[str, Any]:
@@ -50,7 +66,6 @@ def _wire(message: Message, conversation: Conversation, prev: int, audience: Aud
     if audience == "visitor":
         hidden = TEAM_ONLY_DATA | ({"outcome"} if message.event == "resolved" else set())
         data = {key: value for key, value in data.items() if key not in hidden}
-    mine = message.sender == "visitor" or message.sender_key == "system" if audience == "visitor" else True
     return {
         "type": "message",
         "conversation": str(conversation.pk),
@@ -63,7 +78,6 @@ def _wire(message: Message, conversation: Conversation, prev: int, audience: Aud
         "event": message.event,
         "data": data,
         "target": message.target,
-        "client_id": str(message.client_id) if message.client_id and mine else None,
         "at": message.created_at.isoformat(),
         "epoch": conversation.epoch,
     }
@@ -125,7 +139,7 @@ def visitor_news(conversation_id: str, after: int, with_state: bool) -> list[dic
 def team_news(seat_id: int, conversation_id: str, after: int, with_state: bool) -> list[dict[str, Any]]:
     """Frames for a desk socket that follows a conversation. Raises NotAllowed, UnknownConversation."""
     conversation = get_conversation_for(get_seat(seat_id), conversation_id)
-    frames = entries(conversation, audience="team", after=after)
+    frames = entries(conversation, audience="team", after=after, seat_id=seat_id)
     if with_state or any(frame["event"] for frame in frames):
         frames.append(state(conversation))
     return frames

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from channels.testing import WebsocketCommunicator
@@ -311,3 +311,22 @@ async def test_who_does_not_hold_a_conversation_moves_nothing_on_the_visitors_sc
         assert await wire.silent(lambda frame: frame["type"] == "typing", 0.2)
     seen = await hop(cast.schema, lambda: Conversation.objects.get(pk=conversation).team_seen_seq)
     assert seen == 0
+
+
+async def test_a_desks_hello_and_its_log_tell_nothing_that_is_others(fresh_tenant: Cast) -> None:
+    """No name of a schema, and a client_id to its own sender only (docs/protocol.md)."""
+    cast, conversation = fresh_tenant, str(fresh_tenant.thread.conversation_id)
+    mine, theirs = uuid4(), uuid4()
+    for client_id, person in ((mine, cast.agent), (theirs, cast.owner)):
+        await hop(cast.schema, _note, conversation, person.seat_id, client_id)
+    async with socket(cast, "/ws/desk/", cookie=f"sessionid={cast.agent.session_key}") as agent:
+        await agent.say(type="hello", v=1)
+        assert (await agent.hear("hello")).keys() == {"type", "v", "seat"}
+        await agent.say(type="resume", conversation=conversation, seq=cast.thread.last_seq)
+        told = [(await agent.hear("message"))["client_id"] for _ in range(2)]
+    assert told == [str(mine), None]
+
+
+def _note(conversation: str, seat_id: int, client_id: UUID) -> None:
+    draft = actions.Draft("A word to the team", client_id, True)
+    actions.post_as_seat(conversation_id=conversation, seat_id=seat_id, draft=draft)
