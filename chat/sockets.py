@@ -14,7 +14,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
 from chat import delivery, frames
-from chat.actions import Ack
+from chat.actions import Ack, sessions
 from chat.draining import RESTART, drain
 from chat.errors import BadFrame, HelloLate, RetryLater, TooFast, Unavailable
 from chat.watch import watch
@@ -230,6 +230,9 @@ class Rereader:
 
     async def _reread(self, schema: str, sockets: list[LogSocket]) -> None:
         await self._read(schema, sockets)
+        here = {conversation for socket in sockets if not socket.is_desk for conversation in socket.cursors}
+        if here:
+            await hop(schema, sessions.renew_presence, here)
         await self._rejoin(schema, sockets)
 
     async def _read(self, schema: str, sockets: list[LogSocket]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +23,7 @@ from tenants.workspace.models import Project
 REHEARSAL_SALT = "chat.rehearsal"
 REHEARSAL_SECONDS = 600
 PAGES_KEPT = 10
+RENEWED = timedelta(seconds=15)  # a third of the time after which a silent page counts as left
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,13 @@ def note_visitor(*, conversation_id: UUID | str, page: PageView | None = None, a
         view: dict[str, Any] = {"url": page.url[:1000], "title": page.title[:200], "at": now.isoformat()}
         conversation.pages = [*conversation.pages, view][-PAGES_KEPT:]
         conversation.save(update_fields=["page_url", "page_title", "pages"])
+
+
+def renew_presence(conversation_ids: Iterable[str]) -> None:
+    """These visitors are still connected, in front or not: a page whose panel is closed sends nothing by itself."""
+    now = timezone.now()
+    stale = Visitor.objects.filter(conversation__pk__in=list(conversation_ids), seen_at__lt=now - RENEWED)
+    stale.update(seen_at=now)
 
 
 def note_seat(*, seat_id: int) -> None:

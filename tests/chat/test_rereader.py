@@ -1,6 +1,7 @@
 """The periodic re-read outlives sockets that close while it runs."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from channels.layers import get_channel_layer
@@ -8,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from chat import actions
-from chat.models import Conversation, Handoff, Turn
+from chat.models import Conversation, Handoff, Turn, Visitor
 from chat.sockets import rereader
 from chat.watch import Watch
 from tenants import push
@@ -88,3 +89,18 @@ def _look_and_leave(watch: Watch) -> None:
         watch.look_now()
     finally:
         connection.close()
+
+
+async def test_a_visitor_whose_panel_is_closed_stays_present_while_connected(fresh_tenant: Cast) -> None:
+    """Nothing is sent by such a page, and nothing it said about itself is changed."""
+    thread, long_ago = fresh_tenant.thread, timezone.now() - timedelta(minutes=5)
+    visitors = Visitor.objects.filter(conversation__pk=thread.conversation_id)
+    async with Socket.of_visitor(fresh_tenant) as visitor:
+        await visitor.send("hello", v=1, token=thread.token)
+        await visitor.answers()
+        await hop(fresh_tenant.schema, lambda: visitors.update(seen_at=long_ago, is_away=True))
+        mine = [socket for socket in rereader._sockets if socket.schema == fresh_tenant.schema]
+        await rereader._reread(fresh_tenant.schema, mine)
+        row = await hop(fresh_tenant.schema, visitors.get)
+    assert timezone.now() - row.seen_at < timedelta(seconds=30)
+    assert row.is_away
