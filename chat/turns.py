@@ -22,7 +22,7 @@ from chat.models import Handoff, Message
 from chat.running import running
 from knowledge import embed
 from knowledge.answering import citations, may_quote, question_on
-from knowledge.answers import Outcome, Patience, Question, Said, answer
+from knowledge.answers import Outcome, Patience, Question, Said, answer, in_context
 from knowledge.errors import ModelError
 from knowledge.language import detect
 from knowledge.search import Evidence, search
@@ -70,9 +70,12 @@ def _answer(job: Job) -> None:
     evidence = search(job.project_id, asked, vector=vector)
     facts = facts_of(job, Rules.of(project), vector=vector, confidence=evidence.confidence)
     decision = judge(job, facts)
+    question = question_of(job, project, evidence)
+    if not decision.rule and evidence.confidence < project.evidence_threshold:
+        question, evidence = with_context(job.project_id, question, evidence)
     actions.note_evidence(
         hold=job.hold,
-        evidence=asdict(evidence),
+        evidence=asdict(evidence) | ({"asked": question.context} if question.context else {}),
         confidence=evidence.confidence,
         decision=decision.record(facts),
     )
@@ -83,7 +86,7 @@ def _answer(job: Job) -> None:
     elif decision.rule == LEAD:
         actions.ask_contact(hold=job.hold, kind=decision.scores["triage"], language=language)
     else:
-        _speak(job, project, evidence, facts)
+        _speak(job, project, question, facts)
 
 
 def asked_of(job: Job) -> str:
@@ -133,11 +136,11 @@ def moods_of(job: Job, facts: Facts) -> dict[int, float]:
     return {one.message_id: told.mood for one, told in said if told.mood is not None}
 
 
-def _speak(job: Job, project: Project, evidence: Evidence, facts: Facts) -> None:
+def _speak(job: Job, project: Project, question: Question, facts: Facts) -> None:
     stream = Stream(job)
     stream.typing(on=True)
     try:
-        outcome = _say(job, stream, question_of(job, project, evidence), project)
+        outcome = _say(job, stream, question, project)
     finally:
         stream.typing(on=False)
     if outcome is None:
@@ -147,7 +150,7 @@ def _speak(job: Job, project: Project, evidence: Evidence, facts: Facts) -> None
         language = detect(job.text) or job.language[:2]
         actions.hand_over_turn(hold=job.hold, trigger=trigger, reason=reason, language=language)
     else:
-        sources = citations(outcome.citations, evidence)
+        sources = citations(outcome.citations, Evidence(question.confidence, question.passages))
         actions.answer_turn(hold=job.hold, text=outcome.text, outcome=outcome.kind, citations=sources)
 
 
@@ -198,6 +201,16 @@ def question_of(job: Job, project: Project, evidence: Evidence) -> Question:
     )
     language = detect(job.text) or job.language[:2]
     return question_on(project, evidence, text=asked_of(job), language=language, history=told)
+
+
+def with_context(project_id: int, question: Question, evidence: Evidence) -> tuple[Question, Evidence]:
+    """A question that finds little alone may lean on those before it ("and for students?"): with them, if that finds
+    more. Judgement keeps to the text alone, so that nothing that was asked before hides a critical topic."""
+    fuller = in_context(question)
+    found = search(project_id, fuller) if fuller else evidence
+    if found.confidence <= evidence.confidence:
+        return question, evidence
+    return replace(question, context=fuller, passages=found.passages, confidence=found.confidence), found
 
 
 class Stream:

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from knowledge.answers import extractive
+from knowledge.answers.followups import carried
 from knowledge.answers.question import Delta, Model, Outcome, Patience, Question, Said
 from knowledge.small_talk import small_talk
 
-__all__ = ["Delta", "Model", "Outcome", "Patience", "Question", "Said", "answer"]
+__all__ = ["Delta", "Model", "Outcome", "Patience", "Question", "Said", "answer", "in_context"]
+
+
+def in_context(question: Question) -> str:
+    """The question as it is to be searched for if alone it finds little: with what the visitor asked before, in the
+    model's words if there is one and it is quick, else as it was written. '' where it says enough, or is the first."""
+    before = [said.text for said in question.history if said.who == "visitor"]
+    joined = carried(question.text, before)
+    if not joined or question.model is None:
+        return joined
+    from knowledge.answers import openai_model
+
+    return openai_model.standalone(question) or joined
 
 
 def answer(question: Question, *, patience: Patience | None = None) -> Iterator[Delta]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from knowledge import embed
 from knowledge.answers.phrases import phrase
 from knowledge.answers.question import Delta, Outcome, Question
@@ -111,7 +113,7 @@ def _adds(question: Question, second: _Line, best: _Line) -> bool:
 def _scored(question: Question, index: int) -> list[_Line]:
     """The lines of a passage with how well each answers: mostly meaning, a little shared wording."""
     passage = question.passages[index]
-    asked = embed.embed_query(question.text)
+    asked = _asked(question)
     texts = [(n, text) for n, text in enumerate(passage.text.split("\n")) if text.strip()]
     texts = sorted(texts, key=lambda line: -_overlap(question.text, line[1]))[:_MAX_LINES]
     lines = []
@@ -121,6 +123,12 @@ def _scored(question: Question, index: int) -> list[_Line]:
         score = 0.5 * passage.score + 0.5 * meaning + 0.04 * _overlap(question.text, text) + (0.008 if n == 0 else 0)
         lines.append(_Line(index, n, text, score))
     return lines
+
+
+def _asked(question: Question) -> embed.Vector:
+    """What was asked: a question that leans on others counts as much as it does with them."""
+    own = embed.embed_query(question.text)
+    return (own + embed.embed_query(question.context)) * np.float32(0.5) if question.context else own
 
 
 def _in_context(passage: Passage, text: str) -> str:
@@ -200,7 +208,7 @@ def _rows(question: Question, lines: list[str], best: str, passage: Passage) -> 
 
 def _worth(question: Question, text: str) -> float:
     """How well a single line or sentence answers: meaning, and some shared wording."""
-    meaning = float(embed.embed_query(question.text) @ embed.embed_passage(text[:600]))
+    meaning = float(_asked(question) @ embed.embed_passage(text[:600]))
     return meaning + 0.08 * _overlap(question.text, text)
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from knowledge.answers.breaker import MOST_KEPT, breaker_of
 from knowledge.answers.hearing import Hearing
-from knowledge.answers.prompt import TOOL_CHOICE, TOOLS, messages, rules
+from knowledge.answers.prompt import TOOL_CHOICE, TOOLS, messages, rewriting, rules
 from knowledge.answers.question import Delta, Model, Outcome, Patience, Question
 from knowledge.errors import FetchFailed, FetchRefused, ModelError
 from knowledge.fetch import Fetcher
@@ -27,6 +27,7 @@ _PROSE_CHARACTERS = 4000  # without an object; some models think aloud first
 _MAX_BYTES = 4 * 1024 * 1024  # of an answer's events; the envelope of each word has some hundred
 _TICK_SECONDS = 1.0
 _PROBE_SECONDS = 8.0  # for the first words of an endpoint that failed before
+_REWRITE_SECONDS, _REWRITE_CHARACTERS = 2.0, 300
 _TOOLLESS_SECONDS = 3600.0  # so long is an endpoint that refused tools asked without
 
 _toolless: dict[tuple[str, str], float] = {}  # endpoint and model -> until when (monotonic); for this process
@@ -73,6 +74,27 @@ def answer(question: Question, *, patience: Patience | None = None) -> Iterator[
     finally:
         if not has_ended:
             breaker.left()
+
+
+def standalone(question: Question) -> str:
+    """The question as one that can be searched for without what was said before; '' where the model does not say so in
+    two seconds, for whatever reason. It is for searching only: nobody reads it."""
+    model, patience = question.model, Patience(_REWRITE_SECONDS, _REWRITE_SECONDS, _REWRITE_SECONDS, _REWRITE_SECONDS)
+    if model is None:
+        return ""
+    breaker, text = breaker_of(model), ""
+    try:
+        breaker.admit()
+        _check_endpoint(model)
+        for piece in _patiently(_Call(question, patience, rewrites=True), _Clock(patience)):
+            text += piece.text
+            if len(text) > _REWRITE_CHARACTERS:
+                return ""
+    except ModelError:
+        return ""
+    finally:
+        breaker.left()  # the answer is what tells whether the endpoint works
+    return " ".join(text.split()).strip('"“”')
 
 
 def _answer(question: Question, patience: Patience) -> Iterator[Delta]:
@@ -160,8 +182,9 @@ def _patiently(call: _Call, clock: _Clock) -> Iterator[_Piece]:
 class _Call(threading.Thread):
     """One streaming request on a thread of its own, which hands over pieces, then None or its error."""
 
-    def __init__(self, question: Question, patience: Patience) -> None:
+    def __init__(self, question: Question, patience: Patience, *, rewrites: bool = False) -> None:
         super().__init__(name="model-call", daemon=True)
+        self._rewrites = rewrites
         self._question = question
         self._patience = patience
         self._pieces: queue.Queue[_Piece | ModelError | None] = queue.Queue(maxsize=200)
@@ -200,22 +223,23 @@ class _Call(threading.Thread):
 
     def _read(self, client: openai.OpenAI) -> None:
         """With tools; an endpoint that does not take them is asked again without, now and for the next hour."""
+        if self._rewrites:
+            return self._stream(client, rewriting(self._question))
         model = self._question.model
         place = (model.base_url, model.name) if model else ("", "")
         if _toolless.get(place, 0.0) <= time.monotonic():
             try:
-                return self._stream(client, tools=TOOLS, tool_choice=TOOL_CHOICE)
+                return self._stream(client, messages(self._question), tools=TOOLS, tool_choice=TOOL_CHOICE)
             except (openai.BadRequestError, openai.UnprocessableEntityError):
                 pass
-        self._stream(client)
+        self._stream(client, messages(self._question, with_tools=False))
         if len(_toolless) >= MOST_KEPT:
             _toolless.clear()
         _toolless[place] = time.monotonic() + _TOOLLESS_SECONDS
         return None
 
-    def _stream(self, client: openai.OpenAI, **tools: Any) -> None:
+    def _stream(self, client: openai.OpenAI, chat: list[dict[str, str]], **tools: Any) -> None:
         model = self._question.model
-        chat: Any = messages(self._question, with_tools=bool(tools))
         asked: Any = {"model": model.name if model else "", "messages": chat, "stream": True, **tools}
         with client.chat.completions.create(**asked) as stream:
             for event in stream:

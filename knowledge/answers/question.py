@@ -46,9 +46,11 @@ class Patience:
 @dataclass(frozen=True)
 class Question:
     """One turn. `language` is the visitor's (ISO 639-1, '' if unknown); `passages` are best first, and their
-    numbers in citations count from 1; `confidence` is the evidence's."""
+    numbers in citations count from 1; `confidence` is the evidence's. `context` is the question with what the visitor
+    asked before, where it was searched for so."""
 
     text: str
+    context: str = field(default="", kw_only=True)
     language: str = ""
     history: tuple[Said, ...] = ()
     passages: tuple[Passage, ...] = ()

@@ -73,13 +73,13 @@ def stands_in(quote: str, passage: Passage) -> bool:
     lines = _body(passage)
     page, whole = " ".join(lines), fold(quote).strip(_EDGES)
     if _find(page, whole, 0) >= 0:
-        return _weight(whole) >= _LEAST or (_weight(whole) >= _LEAST_OF_LINE and whole in _bare(lines))
+        return weight(whole) >= _LEAST or (weight(whole) >= _LEAST_OF_LINE and whole in _bare(lines))
     spans = [span.strip(_EDGES) for span in _ELLIPSIS.split(whole)]
     if not 2 <= len(spans) <= _MOST_SPANS:
         return False
     at = 0
     for span in spans:
-        at = _find(page, span, at) if _weight(span) >= _LEAST_OF_SPAN else -1
+        at = _find(page, span, at) if weight(span) >= _LEAST_OF_SPAN else -1
         if at < 0:
             return False
         at += len(span)
@@ -94,7 +94,7 @@ def in_full(quote: Quote, passages: Sequence[Passage]) -> str:
     for line in passages[quote.passage - 1].text.split("\n"):
         for sentence in split(_MARK.sub("", line)):
             own = fold(sentence).strip(_EDGES)
-            if any(_find(own, span, 0) >= 0 or (_weight(own) >= _LEAST_OF_LINE and own in span) for span in wanted):
+            if any(_find(own, span, 0) >= 0 or (weight(own) >= _LEAST_OF_LINE and own in span) for span in wanted):
                 shown.append(sentence)
     return " ".join(shown[:_MOST_SHOWN])
 
@@ -137,6 +137,6 @@ def _is_edge(page: str, at: int) -> bool:
     return not (re.fullmatch(r"\d[.,]\d.?", inner) or re.fullmatch(r".?\d[.,]\d", inner))
 
 
-def _weight(text: str) -> int:
+def weight(text: str) -> int:
     """Letters and digits; those of scripts without spaces say about three times as much each."""
     return sum(3 if _IS_UNSPACED.match(sign) else 1 for sign in text if sign.isalnum())

@@ -29,6 +29,7 @@ from tests.fakes.openai_server import MODEL, FakeOpenAI, Reply, responding, writ
 
 FILE = Path(__file__).parents[1] / "data/security/prompt_injection.jsonl"
 ATTACKS: list[dict[str, Any]] = [json.loads(line) for line in FILE.read_text("utf-8").splitlines()]
+CABLE = "The cable of the lamp is two metres long."
 FACT = "Returns are accepted within 30 days with the receipt."
 HOST = "acme.example"
 
@@ -128,13 +129,15 @@ def shop(tenants: Tenants, fake: FakeOpenAI, settings: Any, monkeypatch: pytest.
 def test_what_a_model_says_moves_no_conversation_and_a_person_is_reached_afterwards(
     shop: Cast, fake: FakeOpenAI, output: str
 ) -> None:
-    fake.default = responding(f"{output} [1]", (1, REFUND_PAGE[1]))
+    know(shop, "How long the cable is", CABLE)
+    fake.default = responding(f"{output} [1]", (1, CABLE))
     conversation = opened(shop)
-    turns.run(say(conversation, REFUND_QUESTION).pk)
+    turns.run(say(conversation, "How long is the cable of the lamp?").pk)
     conversation.refresh_from_db()
     assert conversation.owner == Conversation.Owner.AI
     answered = Message.objects.filter(conversation=conversation).order_by("-seq")[0]
     assert (answered.sender, answered.kind) == ("ai", "text")
+    assert answered.data["outcome"] == ("unknown" if "resolved" in output else "reply")
     turns.actions.post_as_visitor(conversation_id=conversation.pk, draft=turns.actions.Draft("I want a human"))
     assert Handoff.objects.get(conversation=conversation).state == Handoff.State.WAITING
 
