@@ -175,6 +175,7 @@ def finish_crawl(*, run: CrawlRun, note: str = "") -> CrawlRun:
         held.indexed = documents.count()
         Source.objects.filter(pk=held.source_id).update(live_run=held)
         vectors.note_stale(project_id=held.source.project_id)
+        due.note(CRAWLS, timezone.now())  # its words are indexed next, by another worker if this one dies
         return _end_and_follow(held, State.DONE, " ".join(filter(None, dict.fromkeys(notes))))
 
 

@@ -44,6 +44,15 @@ def inline_text(element: HtmlElement) -> str:
     return _fold("".join(element.itertext()))
 
 
+# What documentation builders put behind a heading for its permanent link, and Markdown's closing marks.
+_PERMALINK = re.compile(r"[\s\u00b6\u00a7#\U0001f517]+$")
+
+
+def _name(heading: HtmlElement) -> str:
+    text = inline_text(heading)
+    return _PERMALINK.sub("", text) or text
+
+
 class _Walk:
     def __init__(self, title: str) -> None:
         self._title = title
@@ -61,7 +70,7 @@ class _Walk:
             return
         if tag in HEADINGS:
             yield from self._flush()
-            self._open(HEADINGS[tag], inline_text(element), _anchor(element))
+            self._open(HEADINGS[tag], _name(element), _anchor(element))
         elif tag == "br":
             self._words.append("\n")
         elif tag == "pre":

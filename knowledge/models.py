@@ -6,6 +6,7 @@ import uuid
 from pathlib import PurePath
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django.utils.text import slugify
@@ -168,9 +169,8 @@ class Document(models.Model):
 class Chunk(models.Model):
     """About 180 tokens of one document under one heading.
 
-    `embedding` is the plain average of the unit vectors of the body (with its "title > heading" header) and
-    of the heading alone, not normalised again: its inner product with a question's unit vector is the mean
-    of the two cosines.
+    `embedding` is `embed.chunk_vector`'s: the weighted mean of the unit vectors of the body (with its
+    "title > heading" header) and of the header alone, not normalised again.
     """
 
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
@@ -191,6 +191,40 @@ class Chunk(models.Model):
 
     def __str__(self) -> str:
         return f"{self.heading or self.document_id} #{self.position}"
+
+
+class WordIndex(models.Model):
+    """What of a source's words is indexed: which run's, in which way, and the sum of its headings' unit vectors, whose
+    mean over a project is what all of its pages have in common."""
+
+    source = models.OneToOneField(Source, on_delete=models.CASCADE, related_name="word_index")
+    project = models.ForeignKey("workspace.Project", on_delete=models.CASCADE, related_name="+")
+    run_id = models.BigIntegerField()
+    recipe = models.CharField(max_length=80)
+    headings = models.PositiveIntegerField()
+    heading_sum: Any = VectorField(dimensions=DIMENSIONS)
+
+    def __str__(self) -> str:
+        return f"words of {self.source_id}"
+
+
+class PostingList(models.Model):
+    """Where in a source a term occurs: the passages, and how often in each. `term` is a hash (`knowledge.lexical`).
+
+    A list a term and source, not a row a passage: an eighth of the room, and one row to read for each term.
+    """
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="+")
+    project = models.ForeignKey("workspace.Project", on_delete=models.CASCADE, related_name="+", db_index=False)
+    term = models.IntegerField()
+    chunks: Any = ArrayField(models.BigIntegerField())
+    counts: Any = ArrayField(models.PositiveSmallIntegerField())
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "term"])]
+
+    def __str__(self) -> str:
+        return f"{self.term} in {self.source_id}"
 
 
 class RenewedVector(models.Model):

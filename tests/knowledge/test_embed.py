@@ -49,12 +49,12 @@ def test_same_text_gives_the_same_vector_from_many_threads() -> None:
     assert all(np.array_equal(vectors[n], vectors[n % 7]) for n in range(42))
 
 
-def test_chunk_vector_ranks_by_the_mean_of_body_and_header() -> None:
+def test_chunk_vector_ranks_by_the_weighted_mean_of_body_and_header() -> None:
     query = embed.embed_query("return window")
     body = embed.embed_passage("Returns > Window\nThirty days.")
     header = embed.embed_passage("Returns > Window")
     vector = embed.chunk_vector("Returns > Window", "Thirty days.")
-    assert query @ vector == pytest.approx((query @ body + query @ header) / 2, abs=1e-6)
+    assert query @ vector == pytest.approx(0.8 * (query @ body) + 0.2 * (query @ header), abs=1e-6)
     assert np.linalg.norm(vector) < 1
 
 

@@ -81,12 +81,12 @@ def test_another_projects_and_unfinished_content_is_never_found(shop: Cast) -> N
     assert (found.passages, found.confidence) == ((), 0.0)
 
 
-def test_score_is_the_mean_of_the_two_cosines_and_a_given_vector_is_used(shop: Cast) -> None:
+def test_score_is_the_weighted_mean_of_the_two_cosines_and_a_given_vector_is_used(shop: Cast) -> None:
     project = Project.objects.create(key="other", name="Other")
     fill(project, {"Delivery": ["Parcels arrive in three days."]})
     asked = embed.embed_query("when does it come?")
     body = embed.embed_passage("Delivery\nParcels arrive in three days.")
-    expected = (asked @ body + asked @ embed.embed_passage("Delivery")) / 2
+    expected = 0.8 * (asked @ body) + 0.2 * (asked @ embed.embed_passage("Delivery"))
     found = search(project.pk, "", vector=np.array(asked))
     assert found.passages[0].score == pytest.approx(float(expected), abs=1e-5)
 
