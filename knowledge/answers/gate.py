@@ -64,6 +64,7 @@ class Gate:
     def _show(self, sentences: Iterable[str]) -> str:
         before = len(self.said)
         for sentence in sentences:
+            self.is_full = self.is_full or max(len(sentence), len(self._waiting)) > _LONGEST_WAIT
             if not self.is_shut and not self.is_full:
                 self._take(sentence)
         return self.said[before:]
@@ -74,13 +75,15 @@ class Gate:
             self._gap = "\n\n"
             return
         text, numbers = self._read(sentence)
-        judged = verdict(_CITED.sub("", self._waiting + text), self._ground)
+        is_shown = bool(numbers) or (self._introduced and _ITEM.match(text) is not None)
+        # Together with those before it, as it would be shown; else alone, so that each is read twice at most.
+        judged = verdict(_CITED.sub("", self._waiting + text if is_shown else text), self._ground)
         if judged == "stop":
             self.is_shut = True
         elif judged == "drop":
             self._waiting = ""
             self._gap = self._gap if "\n" in self._gap else _space_after(text) or self._gap
-        elif numbers or (self._introduced and _ITEM.match(text)):
+        elif is_shown:
             self._release(self._waiting + text, numbers)
             self._introduced = self._introduced or bool(_INTRODUCES.search(_CITED.sub("", text)))
         else:

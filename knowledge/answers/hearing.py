@@ -122,6 +122,8 @@ class Hearing:
     def _clarifying(self, text: str) -> Outcome:
         """One question back, once: it states nothing, names nothing that the passages do not name, and asks for nothing
         secret."""
+        if len(text) > 2 * _LONGEST_QUESTION:
+            return self._unknown()
         asked = [one for one in split(cleaned(text, self._ground())) if one.endswith(_ASKS)]
         said = self._question.history[-1] if self._question.history else None
         asked_before = said is not None and said.who == "business" and said.text.rstrip().endswith(_ASKS)

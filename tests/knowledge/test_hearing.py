@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -141,3 +142,11 @@ def test_a_kind_that_is_missing_or_unheard_of_is_a_reply_only_with_its_quotes() 
 def test_confidence_after_the_quotes(before: float, quotes: tuple[tuple[int, str], ...], after: float) -> None:
     end = heard(written("Within 30 days [1].", *quotes), confidence=before)[1]
     assert end.confidence == pytest.approx(after, abs=0.001)
+
+
+@pytest.mark.parametrize("kind", ["reply", "clarify"])
+@pytest.mark.parametrize("babble", ["。", "[", "a.", "1,", "[x](", "\n\n", "i have ", "【1"])
+def test_no_babble_takes_long_to_read(kind: str, babble: str) -> None:
+    began = time.process_time()
+    heard(written((babble * 16_000)[:15_000], QUOTE, kind=kind), step=16_000)
+    assert time.process_time() - began < 0.6
