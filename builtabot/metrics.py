@@ -112,7 +112,8 @@ def _rows() -> Iterator[GaugeMetricFamily]:
         "builtabot_due_late_seconds", "How long work has been due, the oldest of its kind.", labels=["kind"]
     )
     for kind, seconds in _select(
-        "SELECT kind, EXTRACT(EPOCH FROM now() - min(at)) FROM public.tenants_due WHERE at < now() GROUP BY kind"
+        "SELECT split_part(kind, '#', 1), EXTRACT(EPOCH FROM now() - min(at)) FROM public.tenants_due"
+        " WHERE at < now() GROUP BY 1"
     ):
         late.add_metric([kind], float(seconds))
     yield late

@@ -25,7 +25,7 @@ def ages_seconds() -> dict[str, float]:
     ages = dict.fromkeys(_queues(), 0.0)
     late = Due.objects.filter(at__lt=now).exclude(kind__endswith=SENT)
     for kind, at in late.values_list("kind").annotate(oldest=Min("at")):
-        if (task := due.task_for(kind)) is not None:
+        if (task := due.task_for(due.kind_of(kind))) is not None:
             queue = current_app.amqp.router.route({}, task)["queue"].name
             ages[queue] = max(ages.get(queue, 0.0), (now - at).total_seconds())
     for name, at in Heartbeat.objects.values_list("name", "at"):

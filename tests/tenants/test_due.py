@@ -289,6 +289,58 @@ def test_writers_of_the_same_kind_do_not_wait_for_each_other(fresh_tenant: Cast)
         Due.objects.filter(schema=schema).delete()
 
 
+def test_writers_of_two_kinds_in_opposite_order_do_not_wait_for_each_other(fresh_tenant: Cast) -> None:
+    """Two who wait for each other are a deadlock, and one of the two would lose what it wrote."""
+    schema, now = fresh_tenant.schema, timezone.now()
+    barrier = Barrier(2)
+
+    def write(kinds: tuple[str, str]) -> None:
+        with transaction.atomic():
+            for kind in kinds:
+                due.note(kind, now)
+                barrier.wait(10)  # both hold their first; then both have the other's too
+
+    def writer(kinds: tuple[str, str]) -> None:
+        try:
+            run_in(schema, write, kinds)
+        finally:
+            connections.close_all()
+
+    sent = Sent()
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(writer, [("turn", "crawl"), ("crawl", "turn")]))
+        due.sweep(send=sent, now=now)
+        assert sorted(call for call in sent.calls if call[0] == schema) == [(schema, "crawl"), (schema, "turn")]
+        assert set(notes(schema)) == {"crawl~sent", "turn~sent"}
+    finally:
+        Due.objects.filter(schema=schema).delete()
+
+
+def test_who_notes_does_not_wait_for_a_locked_note(fresh_tenant: Cast) -> None:
+    """Neither to rely on it nor to move it, and its own note goes with its own transaction."""
+    schema, now = fresh_tenant.schema, timezone.now()
+    run_in(schema, due.note, "turn", now + timedelta(seconds=60))
+
+    def writer() -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
+                for seconds in (5, 90):
+                    run_in(schema, due.note, "turn", now + timedelta(seconds=seconds))
+        finally:
+            connections.close_all()
+
+    try:
+        with ThreadPoolExecutor(1) as pool, transaction.atomic():
+            assert len(Due.objects.select_for_update().filter(schema=schema)) == 1
+            pool.submit(writer).result(10)
+        assert sorted(notes(schema).values()) == [now + timedelta(seconds=seconds) for seconds in (5, 60)]
+        assert {due.kind_of(kind) for kind in notes(schema)} == {"turn"}
+    finally:
+        Due.objects.filter(schema=schema).delete()
+
+
 def test_a_heartbeat_moves_forward(db: None) -> None:
     actions.beat("chat")
     first = Heartbeat.objects.get(name="chat").at
