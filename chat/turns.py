@@ -40,7 +40,8 @@ _OVERTAKEN_TEXTS = 3
 _OVERTAKEN_CHARACTERS = 300
 _STAND_IN = timedelta(seconds=3)  # kept back of the time for first words, for quoting the pages or calling people
 _BETWEEN_SECONDS = 8.0
-_NEEDS_SETTINGS = frozenset({"model_key", "model_error", "model_refused"})  # the team alone can help
+# The team alone can help.
+_NEEDS_SETTINGS = frozenset({"model_key", "model_error", "model_refused", "model_unstructured"})
 _CITED = re.compile(r"\[(\d{1,2})\]")
 
 

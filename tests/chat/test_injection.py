@@ -148,3 +148,5 @@ def test_prose_of_an_obedient_model_is_replaced_by_the_pages(shop: Cast, fake: F
     turns.run(say(conversation, REFUND_QUESTION).pk)
     assert "14 days of receiving the lamp" in said(conversation)[0]
     assert "FREE90" not in said(conversation)[0]
+    problem = Project.objects.get(pk=shop.project_id).model_problem
+    assert problem == "The language model does not answer in the form that is asked for."
