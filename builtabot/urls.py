@@ -9,6 +9,8 @@ from insights.rehearsal import rehearsal
 from insights.setup import setup
 from tenants.workspace.admin import workspace_site
 
+handler500 = "tenants.troubles.broken"
+
 
 def home(request: HttpRequest) -> HttpResponseRedirect:
     """The front door of a tenant's host is the desk."""

@@ -8,6 +8,8 @@ from tenants import joining, views
 from tenants.admin import platform_site
 from tenants.pricing import pricing
 
+handler500 = "tenants.troubles.broken"
+
 urlpatterns = [
     path("", views.landing, name="landing"),
     path("admin/", platform_site.urls),

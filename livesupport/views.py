@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -29,11 +28,11 @@ from livesupport.queue import open_handoff as open_handoff_of
 from livesupport.transcript import transcript
 from tenants.access import SeatRequest, seat_required, wants_json
 from tenants.errors import ProductError
+from tenants.troubles import PASSING, SENTENCE
 from tenants.workspace.models import Seat
 
 log = logging.getLogger(__name__)
 LONGEST_QUERY = 200
-PASSING = (OperationalError, InterfaceError)  # deadlocks, timeouts, a database that restarts
 STATUS = {
     "already_taken": 409,
     "not_holder": 409,
@@ -220,7 +219,7 @@ def _act(action: Callable[..., object], **arguments: Any) -> HttpResponse:
 def _unavailable() -> HttpResponse:
     """Nothing was changed, and the same again may work."""
     log.exception("the database refused a deed")
-    return _refusal(Unavailable("That did not work just now. Try again."))
+    return _refusal(Unavailable(SENTENCE))
 
 
 def _refusal(error: ProductError) -> HttpResponse:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+
+from django.db import Error as DatabaseError
 
 from tenants.access import session_key_in
 from tenants.hosts import Place, is_origin_of, parse_host, place_of
 from tenants.schema import PUBLIC, hop
 
+log = logging.getLogger(__name__)
+AGAIN_LATER = 1013
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -49,18 +54,35 @@ async def _refuse_body(send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def _come_again(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        await receive()
+        await send({"type": "websocket.close", "code": AGAIN_LATER})
+        return
+    body = b'{"code": "unavailable", "sentence": "That did not reach us. It will be sent again.", "retryable": true}'
+    headers = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*"), (b"retry-after", b"2")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 class TenantHostRouter:
     """Puts `schema`, `tenant_id` and `host` (without port) into the scope of a socket or request.
 
     Sockets to unknown hosts, to the public host, or with anything but one well-formed Host header are
-    refused in the handshake; requests get nothing, with 404.
+    refused in the handshake; requests get nothing, with 404. While the database cannot say,
+    both are told to come again.
     """
 
     def __init__(self, app: App) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        place = await self._place(scope)
+        try:
+            place = await self._place(scope)
+        except DatabaseError:
+            log.exception("the database could not say whose host it is")
+            await _come_again(scope, receive, send)
+            return
         if (place is None or place.is_public) and scope["type"] == "http":
             await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
             await send({"type": "http.response.body", "body": b""})

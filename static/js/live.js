@@ -26,6 +26,8 @@ let tab = /** @type {HTMLElement | null} */ (find("[data-list]"))?.dataset.tab ?
 let query = /** @type {HTMLElement | null} */ (find("[data-list]"))?.dataset.query ?? "";
 let whole = false;
 let offlineSince = "";
+/** Set while what the server was too busy to show is about to be fetched again. @type {number | undefined} */
+let afresh;
 /** The conversation that should be open; the page may still be fetching it. */
 let wanted = openedId();
 
@@ -112,6 +114,7 @@ async function safely(work) {
     if (error instanceof Refused) {
       if (error.status === 403) refused(error.code, error.message);
       else if (error.status === 404) closeOpened();
+      else if (error.status === 503) afresh ??= setTimeout(() => { afresh = undefined; refreshQueue(); refreshOpened(); }, 2000);
       return null;
     }
     if (desk.ready) desk.now(); // no answer over HTTP: the socket only looks alive
