@@ -40,7 +40,8 @@ def search(project_id: int, question: str, *, vector: embed.Vector | None = None
             return Evidence(0.0)
         vector = embed.embed_query(question)
     ranked = _ranked(project_id, question, vector)
-    return Evidence(confidence(page_scores(ranked)), _addressed(diverse(ranked, limit=limit)))
+    sure = confidence(page_scores(ranked), ranked[0].nearness) if ranked else 0.0
+    return Evidence(sure, _addressed(diverse(ranked, limit=limit)))
 
 
 def _ranked(project_id: int, question: str, vector: embed.Vector) -> list[Passage]:
@@ -48,9 +49,9 @@ def _ranked(project_id: int, question: str, vector: embed.Vector) -> list[Passag
     aim = vector - _COMMON * common
     words = postings.by_words(project_id, question, language=detect(question))
     names = postings.by_names(project_id, question)
-    rows = {row[0]: row for row in _nearest(project_id, aim)[:_CANDIDATES]}
+    rows = {row[0]: row for row in _nearest(project_id, aim, vector)[:_CANDIDATES]}
     missing = [chunk for chunk in (*words, *names) if chunk not in rows]
-    rows |= {row[0]: row for row in _nearest(project_id, aim).filter(pk__in=missing)} if missing else {}
+    rows |= {row[0]: row for row in _nearest(project_id, aim, vector).filter(pk__in=missing)} if missing else {}
     # What was taken off is given back to all alike, so that a score is still about a cosine.
     level = _COMMON * float(common @ common)
     found = [
@@ -60,19 +61,19 @@ def _ranked(project_id: int, question: str, vector: embed.Vector) -> list[Passag
     return sorted(found, key=lambda passage: (-passage.score, passage.chunk_id))
 
 
-def _nearest(project_id: int, aim: embed.Vector) -> QuerySet[Chunk, Any]:
+def _nearest(project_id: int, aim: embed.Vector, vector: embed.Vector) -> QuerySet[Chunk, Any]:
     # Only vectors of the question's own space mean anything beside it. pgvector's operator is the negative inner
     # product, so that the smallest comes first.
     return (
         Chunk.objects.filter(project_id=project_id, is_live=True, engine__endswith=f"/{embed.SPACE}")
-        .annotate(distance=MaxInnerProduct("embedding", aim))
+        .annotate(distance=MaxInnerProduct("embedding", aim), apart=MaxInnerProduct("embedding", vector))
         .order_by("distance", "pk")
-        .values_list(*_FIELDS, "distance")
+        .values_list(*_FIELDS, "distance", "apart")
     )
 
 
 def _passage(row: Sequence[Any], more: float) -> Passage:
-    return Passage(*(*row[:7], more - float(row[8]), row[7]))
+    return Passage(*(*row[:7], more - float(row[8]), row[7], -float(row[9])))
 
 
 def _addressed(passages: tuple[Passage, ...]) -> tuple[Passage, ...]:

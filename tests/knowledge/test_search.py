@@ -105,15 +105,15 @@ def test_no_page_gives_more_than_two_passages() -> None:
     assert [p.document_id for p in diverse(ranked, limit=3)] == [1, 1, 2]
 
 
-def test_confidence_grows_with_the_best_score_and_its_lead() -> None:
-    def near(top: float, rest: float) -> float:
-        return confidence([top, *[rest] * 9])
+def test_confidence_grows_with_the_nearness_and_the_lead() -> None:
+    def near(nearness: float, lead: float) -> float:
+        return confidence([0.9, *[0.9 - lead] * 9], nearness)
 
-    assert confidence([]) == 0.0
-    assert near(0.80, 0.79) < near(0.84, 0.83) < near(0.90, 0.89)
-    assert near(0.86, 0.85) < near(0.86, 0.82) < near(0.86, 0.78)
-    assert confidence([0.88, 0.87, 0.87, *[0.82] * 6]) > 0.7  # two pages beside it that say the same
-    assert confidence([0.78]) < 0.2 < 0.7 < confidence([0.90])
+    assert confidence([], 0.0) == 0.0
+    assert near(0.80, 0.02) < near(0.84, 0.02) < near(0.90, 0.02)
+    assert near(0.86, 0.01) < near(0.86, 0.04) < near(0.86, 0.08)
+    assert confidence([0.90, 0.89, 0.89, *[0.83] * 6], 0.88) > 0.7  # two pages beside it that say the same
+    assert confidence([0.9], 0.78) < 0.2 < 0.7 < confidence([0.9], 0.90)
 
 
 def test_each_page_counts_once_for_the_confidence() -> None:
