@@ -106,6 +106,14 @@ def touches_no_database(argv: list[str]) -> bool:
     return program == "manage.py" and len(argv) > 1 and argv[1] in offline
 
 
+def kind_of_process(argv: list[str]) -> str:
+    """`worker` for Celery's processes, `command` for manage.py, which migrates and prepares; else `web`."""
+    program = Path(argv[0]) if argv else Path()
+    if program.name == "manage.py":
+        return "command"
+    return "worker" if "celery" in program.parts[-2:] else "web"
+
+
 def load(base_dir: Path, argv: list[str]) -> Environment:
     """The environment of this process. `DATABASE_URL` in the environment makes the run file ignored whole;
     neither one refuses to start."""

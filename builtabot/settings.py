@@ -31,6 +31,18 @@ DATA_DIR = Path(
     )
 )
 DATABASE_URL = ENV.required("DATABASE_URL", "Postgres with pgvector, as a postgresql:// URL.")
+DATABASE_LOCK_SECONDS = ENV.number(
+    "DATABASE_LOCK_SECONDS", 3, "How long a statement waits for a lock that another holds; 0: for ever."
+)
+DATABASE_STATEMENT_SECONDS = ENV.number(
+    "DATABASE_STATEMENT_SECONDS", 15, "How long a web process's statement may take; 0: no limit."
+)
+DATABASE_WORKER_SECONDS = ENV.number(
+    "DATABASE_WORKER_SECONDS", 120, "How long a worker's statement may take; 0: no limit. Commands have none."
+)
+DATABASE_IDLE_SECONDS = ENV.number(
+    "DATABASE_IDLE_SECONDS", 30, "How long a transaction may do nothing before Postgres ends it; 0: for ever."
+)
 _REDIS_URL = ENV.text("REDIS_URL", "", "Redis or Valkey for both the broker and the channel layer.")
 BROKER_URL = ENV.text("BROKER_URL", "", "Celery's broker; REDIS_URL when empty.") or _REDIS_URL
 CHANNEL_URL = ENV.text("CHANNEL_URL", "", "The channel layer's Redis; REDIS_URL when empty.") or _REDIS_URL
@@ -153,12 +165,26 @@ TEMPLATES = [
 ASGI_APPLICATION = "builtabot.asgi.application"
 
 
+def _patience(process: str) -> str:
+    """What Postgres waits for on behalf of a process, as libpq's `options`: set with the connection, so that a pooler
+    keeps it. Commands migrate and prepare: nothing ends their statements, nor their wait for a table."""
+    statement = {"web": DATABASE_STATEMENT_SECONDS, "worker": DATABASE_WORKER_SECONDS}.get(process, 0)
+    limits = {
+        "lock_timeout": 0 if process == "command" else DATABASE_LOCK_SECONDS,
+        "statement_timeout": statement,
+        "idle_in_transaction_session_timeout": DATABASE_IDLE_SECONDS,
+    }
+    return " ".join(f"-c {name}={seconds}s" for name, seconds in limits.items())
+
+
 def _database(url: str) -> dict[str, Any]:
     """Django's settings of a postgresql:// URL; `host` in the query is a socket folder."""
     if not url:
         return {"ENGINE": "django.db.backends.dummy"}
     parts = urlsplit(url)
     query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+    # What the URL says comes last, and wins.
+    query["options"] = f"{_patience(_env.kind_of_process(sys.argv))} {query.get('options', '')}".rstrip()
     return {
         "ENGINE": "django_tenants.postgresql_backend",
         "NAME": unquote(parts.path.lstrip("/")),

@@ -19,6 +19,7 @@ from tenants import due
 from tenants.actions import beat
 from tenants.events import publish
 from tenants.models import Tenant
+from tenants.patience import take_time
 from tenants.schema import current_schema
 from tenants.workspace.models import Project
 
@@ -159,6 +160,7 @@ def finish_crawl(*, run: CrawlRun, note: str = "") -> CrawlRun:
     was lost meanwhile.
     """
     with transaction.atomic():
+        take_time()
         tenant = _hold_tenant()
         held = _lock_held(run)
         documents = Document.objects.filter(run=held, state=Document.State.OK)

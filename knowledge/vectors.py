@@ -19,6 +19,7 @@ from knowledge.chunks import header
 from knowledge.models import Chunk, RenewedVector
 from tenants import due
 from tenants.actions import beat
+from tenants.patience import take_time
 
 log = logging.getLogger(__name__)
 VECTORS = "vectors"  # kind of work in the public Due table
@@ -60,6 +61,7 @@ def renew_vectors(*, seconds: float = TURN_SECONDS) -> int:
 def swap(*, project_id: int) -> bool:
     """Give all of a project's live passages their new vectors, or none of them while one is missing."""
     with transaction.atomic():
+        take_time()
         stale = _stale().filter(project_id=project_id).select_for_update(no_key=True, of=("self",))
         wanted, found = set(stale.values_list("pk", flat=True)), _renewed()
         if wanted - set(found.filter(chunk__project_id=project_id).values_list("chunk_id", flat=True)):

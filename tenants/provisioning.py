@@ -26,6 +26,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from tenants.models import SchemaTemplate, Tenant
+from tenants.patience import unhurried
 from tenants.schema import PUBLIC, run_in
 
 log = logging.getLogger(__name__)
@@ -138,12 +139,14 @@ def exclusively() -> Iterator[None]:
     keeper = connections.create_connection(DEFAULT_DB_ALIAS)
     try:
         with keeper.cursor() as cursor:
+            cursor.execute("SET lock_timeout = 0")  # the one before may migrate a thousand schemas
             cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         yield
     finally:
         if keeper.connection is not None:
             with keeper.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+                cursor.execute("RESET lock_timeout")  # the pool hands this connection on
         keeper.close()
 
 
@@ -204,7 +207,8 @@ def _migrate_new(name: str) -> None:
 
 
 def _migrate(name: str) -> None:
-    call_command("migrate_schemas", schema_name=name, tenant=True, interactive=False, verbosity=0)
+    with unhurried():
+        call_command("migrate_schemas", schema_name=name, tenant=True, interactive=False, verbosity=0)
 
 
 def _applied() -> set[tuple[str, str]]:
@@ -216,5 +220,5 @@ def _tenant_labels() -> list[str]:
 
 
 def _execute(sql: str) -> None:
-    with connection.cursor() as cursor:
+    with unhurried(), connection.cursor() as cursor:
         cursor.execute(sql)

@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory
 
 from builtabot.embedded.supervisor import FRAME_BYTES
-from builtabot.env import Environment, load
+from builtabot.env import Environment, kind_of_process, load
 from tests.house import ROOT
 
 GOOD = {
@@ -98,6 +98,52 @@ def test_with_the_required_settings_it_starts(tmp_path: Path) -> None:
 def test_a_command_that_needs_no_database_needs_no_secret(tmp_path: Path) -> None:
     done = start({}, tmp_path, "makemigrations", "--check", "--dry-run")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "kind"),
+    [
+        ("/srv/venv/lib/python3.11/site-packages/celery/__main__.py", "worker"),
+        ("/srv/venv/bin/celery", "worker"),
+        ("manage.py", "command"),
+        ("/srv/celery/manage.py", "command"),
+        ("/srv/builtabot/web.py", "web"),
+        ("/srv/venv/bin/daphne", "web"),
+        ("", "web"),
+    ],
+)
+def test_a_process_is_known_by_its_program(program: str, kind: str) -> None:
+    assert kind_of_process([program, "worker", "migrate"]) == kind
+
+
+# What Postgres says of its patience with a process that was started in this way.
+PATIENCE = """
+import sys
+sys.argv = [{program!r}, "check"]
+import django
+django.setup()
+from django.db import connection
+with connection.cursor() as cursor:
+    for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "work_mem"):
+        cursor.execute(f"SHOW {{name}}")
+        print(*cursor.fetchone())
+connection.close_pool()
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "lock", "statement"),
+    [("builtabot/web.py", "3s", "7s"), ("celery/__main__.py", "3s", "2min"), ("manage.py", "0", "0")],
+)
+def test_postgres_waits_as_long_as_the_kind_of_process_may(program: str, lock: str, statement: str) -> None:
+    joined = "&" if "?" in os.environ["DATABASE_URL"] else "?"
+    url = os.environ["DATABASE_URL"] + joined + "options=-c%20work_mem%3D5MB"  # what an operator adds is kept
+    environment = {**os.environ, "DATABASE_URL": url, "DATABASE_STATEMENT_SECONDS": "7"}
+    done = subprocess.run(
+        [sys.executable, "-c", PATIENCE.format(program=program)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.split() == [lock, statement, "30s", "5MB"], done.stderr
 
 
 # What a person behind the proxy meets: links, a form they send, whose attempts to sign in are counted, and where.

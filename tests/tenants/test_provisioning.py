@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
 
-from tenants import provisioning
+from tenants import patience, provisioning
 from tenants.models import Domain, SchemaTemplate, Tenant
 from tenants.provisioning import TEMPLATE_SCHEMA
 from tenants.schema import PUBLIC, run_in
@@ -181,3 +181,43 @@ def test_a_tenant_that_lags_behind_is_brought_up_to_date(scratch: list[str]) -> 
     finally:
         tenant.delete()
     assert not Domain.objects.filter(tenant__schema_name=name).exists()
+
+
+def limits() -> list[str]:
+    found = []
+    with connection.cursor() as cursor:
+        for name in ("lock_timeout", "statement_timeout"):
+            cursor.execute(f"SHOW {name}")
+            found.append(cursor.fetchone()[0])
+    return found
+
+
+def test_nothing_hurries_what_builds_a_schema(db: None) -> None:
+    as_set = limits()
+    assert "0" not in as_set
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '20ms'")
+    provisioning._execute("SELECT pg_sleep(0.1)")
+    assert limits() == as_set
+
+
+def test_a_schema_that_fails_leaves_the_limits_as_they_were(db: None) -> None:
+    as_set = limits()
+
+    def fail() -> None:
+        with transaction.atomic(), patience.unhurried(), connection.cursor() as cursor:
+            assert limits() == ["0", "0"]
+            cursor.execute("SELECT nothing_of_this_name")
+
+    with pytest.raises(ProgrammingError):
+        fail()
+    assert limits() == as_set
+
+
+def test_one_transaction_may_take_its_time(db: None) -> None:
+    lock, statement = limits()
+    with transaction.atomic():
+        patience.take_time()
+        assert limits() == [lock, "0"]
+        transaction.set_rollback(True)
+    assert limits() == [lock, statement]
