@@ -13,7 +13,7 @@ import numpy as np
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from knowledge import embed, lexical
+from knowledge import embed, lexical, nearest
 from knowledge.chunks import header
 from knowledge.models import Chunk, PostingList, Source, WordIndex
 
@@ -56,10 +56,14 @@ def index_words(source: Source) -> None:
 
 
 def index_what_waits() -> None:
-    """Index each source whose content, or whose way of being indexed, is newer than its index."""
+    """Index each source whose content, or whose way of being indexed, is newer than its index, and what is large for
+    nearness too."""
     current = Q(word_index__run_id=F("live_run_id"), word_index__recipe=recipe())
-    for source in Source.objects.exclude(live_run=None).exclude(current).order_by("pk"):
+    waiting = list(Source.objects.exclude(live_run=None).exclude(current).order_by("pk"))
+    for source in waiting:
         index_words(source)
+    for project_id in {source.project_id for source in waiting}:
+        nearest.fit_index(project_id)
 
 
 def recipe() -> str:

@@ -1,4 +1,4 @@
-"""From a question to evidence: an exact scan over the project's live chunks, and a little of their words.
+"""From a question to evidence: the nearest of the project's live chunks, and a little of their words.
 
 Three things are added to the plain inner product (docs/retrieval.md has the measurements):
 half of what all headings of the project have in common is taken off the question, because passages that are a little
@@ -12,20 +12,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from django.db.models import QuerySet
-from pgvector.django import MaxInnerProduct
-
-from knowledge import embed, files, postings
+from knowledge import embed, files, nearest, postings
 from knowledge.evidence import Evidence, Passage, confidence, diverse, page_scores
 from knowledge.language import detect
-from knowledge.models import Chunk
 
 __all__ = ["Evidence", "Passage", "search"]
 _CANDIDATES = 60
 _COMMON = 0.5
 _WORDS = 0.1
 _NAMES = 0.08
-_FIELDS = ("pk", "document_id", "document__url", "document__title", "heading", "anchor", "text", "language")
 
 
 def search(project_id: int, question: str, *, vector: embed.Vector | None = None, limit: int = 6) -> Evidence:
@@ -49,9 +44,9 @@ def _ranked(project_id: int, question: str, vector: embed.Vector) -> list[Passag
     aim = vector - _COMMON * common
     words = postings.by_words(project_id, question, language=detect(question))
     names = postings.by_names(project_id, question)
-    rows = {row[0]: row for row in _nearest(project_id, aim, vector)[:_CANDIDATES]}
+    rows = {row[0]: row for row in nearest.candidates(project_id, aim, vector, limit=_CANDIDATES)}
     missing = [chunk for chunk in (*words, *names) if chunk not in rows]
-    rows |= {row[0]: row for row in _nearest(project_id, aim, vector).filter(pk__in=missing)} if missing else {}
+    rows |= {row[0]: row for row in nearest.named(project_id, missing, aim, vector)}
     # What was taken off is given back to all alike, so that a score is still about a cosine.
     level = _COMMON * float(common @ common)
     found = [
@@ -61,18 +56,8 @@ def _ranked(project_id: int, question: str, vector: embed.Vector) -> list[Passag
     return sorted(found, key=lambda passage: (-passage.score, passage.chunk_id))
 
 
-def _nearest(project_id: int, aim: embed.Vector, vector: embed.Vector) -> QuerySet[Chunk, Any]:
-    # Only vectors of the question's own space mean anything beside it. pgvector's operator is the negative inner
-    # product, so that the smallest comes first.
-    return (
-        Chunk.objects.filter(project_id=project_id, is_live=True, engine__endswith=f"/{embed.SPACE}")
-        .annotate(distance=MaxInnerProduct("embedding", aim), apart=MaxInnerProduct("embedding", vector))
-        .order_by("distance", "pk")
-        .values_list(*_FIELDS, "distance", "apart")
-    )
-
-
 def _passage(row: Sequence[Any], more: float) -> Passage:
+    # pgvector's operator is the negative inner product, so that the smallest comes first.
     return Passage(*(*row[:7], more - float(row[8]), row[7], -float(row[9])))
 
 
