@@ -106,8 +106,7 @@ def state(conversation: Conversation, audience: Audience = "team") -> dict[str, 
 
 
 def _open_handoff(conversation: Conversation) -> Handoff | None:
-    open_states = [Handoff.State.WAITING, Handoff.State.CLAIMED, Handoff.State.STANDING]
-    return Handoff.objects.filter(conversation=conversation, state__in=open_states).order_by("-pk").first()
+    return Handoff.objects.open().filter(conversation=conversation).order_by("-pk").first()
 
 
 def _handoff_wire(handoff: Handoff | None) -> dict[str, Any] | None:

@@ -286,6 +286,10 @@ class Turn(models.Model):
 
 
 class HandoffQuerySet(models.QuerySet["Handoff"]):
+    def open(self) -> HandoffQuerySet:
+        """Handoffs that are not over."""
+        return self.filter(state__in=Handoff.OPEN)
+
     def real(self) -> HandoffQuerySet:
         """Handoffs of conversations with real visitors."""
         return self.filter(conversation__is_test=False)
@@ -317,6 +321,7 @@ class Handoff(models.Model):
         State.RESOLVED: frozenset(),
         State.CLOSED: frozenset(),
     }
+    OPEN = (State.WAITING, State.CLAIMED, State.STANDING)
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="handoffs")
     episode = models.ForeignKey(Episode, on_delete=models.CASCADE, related_name="handoffs")

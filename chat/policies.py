@@ -6,12 +6,13 @@ import hashlib
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from chat.errors import NotAllowed, NotSignedIn, UnknownAttachment, UnknownConversation, UnknownMessage
 from chat.models import Attachment, Conversation, ConversationQuerySet, Episode, Message
 from tenants.workspace.models import Seat
+from tenants.workspace.policies import of_projects
 
 TALKING_ROLES = frozenset({Seat.Role.OWNER, Seat.Role.ADMIN, Seat.Role.AGENT})
 DELETING_ROLES = frozenset({Seat.Role.OWNER, Seat.Role.ADMIN})  # what others of the team wrote
@@ -59,13 +60,12 @@ def _is_team_text(message: Message) -> bool:
 
 
 def visible_conversations(seat: Seat) -> ConversationQuerySet:
-    """The conversations a seat may see: of its projects (none chosen: all), in which somebody wrote; for a
+    """The conversations a seat may see: of its projects in which somebody wrote; for a
     rehearsal seat the tests alone."""
     shown = Conversation.objects.filter(Exists(Episode.objects.filter(conversation=OuterRef("pk"))))
     if seat.is_rehearsal:
         shown = shown.filter(is_test=True)
-    projects = list(seat.projects.values_list("pk", flat=True))
-    return shown.filter(Q(project__in=projects)) if projects else shown
+    return shown.filter(of_projects(seat, "project"))
 
 
 def get_conversation_for(seat: Seat, conversation_id: UUID | str) -> Conversation:

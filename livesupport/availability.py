@@ -20,6 +20,7 @@ from chat.ports import Promise
 from livesupport.models import Availability, OpeningHours, SlackInstall
 from livesupport.slack.policies import wants_slack
 from tenants.workspace.models import Project, Seat
+from tenants.workspace.policies import working_for
 
 NAMES_SHOWN = 3
 _LAST_MINUTE = time(23, 59)
@@ -148,6 +149,4 @@ def _rehearsal_seats(project: Project, now: datetime) -> QuerySet[Seat]:
 
 
 def _seats_of(project: Project) -> QuerySet[Seat]:
-    every = ~Q(pk__in=Seat.projects.through.objects.values("seat"))
-    mine = Q(pk__in=Seat.projects.through.objects.filter(project=project).values("seat"))
-    return Seat.objects.filter(every | mine, is_active=True, role__in=TALKING_ROLES)
+    return Seat.objects.filter(working_for(project), is_active=True, role__in=TALKING_ROLES)

@@ -28,7 +28,6 @@ PRESENT_SECONDS = 45  # a visitor's page says so every 20 s
 TALKING = timedelta(minutes=30)
 MOST_ROWS = 200
 MOST_FOUND = 50
-_OPEN = (Handoff.State.WAITING, Handoff.State.CLAIMED, Handoff.State.STANDING)
 _SAID = (Message.Kind.TEXT, Message.Kind.FILE)
 
 
@@ -152,7 +151,7 @@ def with_details(conversations: ConversationQuerySet) -> ConversationQuerySet:
     judged = Message.objects.filter(
         conversation=OuterRef("pk"), mood__isnull=False, episode__in=open_one.values("pk")
     ).order_by("-seq")
-    handoffs = Handoff.objects.filter(state__in=_OPEN).order_by("-pk")
+    handoffs = Handoff.objects.open().order_by("-pk")
     return (
         conversations.select_related("visitor", "project", "holder__availability")
         .prefetch_related(Prefetch("handoffs", queryset=handoffs, to_attr="open_handoffs"))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from chat.actions.ownership import OPEN_HANDOFFS, end_episode
+from chat.actions.ownership import end_episode
 from chat.judgement.mood import running
 from chat.log import IDLE, lock
 from chat.models import Conversation, Episode, Handoff, Message
@@ -56,7 +56,7 @@ def judge(episode: Episode, mood_threshold: float) -> str:
     handoffs = Handoff.objects.filter(episode=episode)
     return outcome_of(
         rating=episode.rating,
-        standing=handoffs.filter(state__in=[*OPEN_HANDOFFS, Handoff.State.CLOSED]).exists(),
+        standing=handoffs.filter(state__in=[*Handoff.OPEN, Handoff.State.CLOSED]).exists(),
         last_outcome=str(answer.data.get("outcome", "")) if answer else "",
         upset=_is_upset(episode, mood_threshold),
         by_people=handoffs.filter(state=Handoff.State.RESOLVED).exists(),

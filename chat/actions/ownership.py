@@ -27,14 +27,13 @@ from chat.policies import get_conversation_for, may_claim, may_talk
 from tenants.events import publish
 from tenants.workspace.models import Seat
 
-OPEN_HANDOFFS = (Handoff.State.WAITING, Handoff.State.CLAIMED, Handoff.State.STANDING)
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 EVENT = Message.Kind.EVENT
 
 
 def open_handoff(episode: Episode) -> Handoff | None:
     """The episode's handoff that is not over, if there is one."""
-    return Handoff.objects.filter(episode=episode, state__in=OPEN_HANDOFFS).first()
+    return Handoff.objects.open().filter(episode=episode).first()
 
 
 def _move(conversation: Conversation, owner: str, holder: Seat | None = None, *, goes_on: bool = False) -> None:

@@ -18,7 +18,7 @@ from livesupport.models import SlackInstall, SlackThread
 from livesupport.slack import text
 from livesupport.slack.client import Channel, Granted
 from livesupport.slack.errors import ChannelTaken, NotInPlan, StaysAnswer, ThreadClosed
-from livesupport.slack.policies import OPEN, may_connect
+from livesupport.slack.policies import may_connect
 from tenants import billing
 from tenants.models import ExternalRoute
 from tenants.schema import current_schema
@@ -241,7 +241,7 @@ def _locked(thread: SlackThread) -> Handoff:
 
 
 def _check_open(handoff: Handoff) -> None:
-    if handoff.state not in OPEN:
+    if handoff.state not in Handoff.OPEN:
         ended = "This conversation has ended"
         raise ThreadClosed(f"{ended}: {handoff.resolved_name} resolved it." if handoff.resolved_name else f"{ended}.")
 

@@ -9,7 +9,6 @@ from livesupport.models import SlackInstall
 from tenants.models import Plan
 from tenants.workspace.models import Project
 
-OPEN = frozenset({Handoff.State.WAITING, Handoff.State.CLAIMED, Handoff.State.STANDING})
 TOLD_EVENTS = frozenset(
     {"joined", "left", "handed_back", "resolved", "standing", "handed_over", "contact_left", "rated"}
 )
@@ -43,7 +42,7 @@ def is_told(message: Message, *, handoff_state: str) -> bool:
     open, and what happens to it. Not what was written in the thread, and no private note."""
     if message.kind == Message.Kind.EVENT:
         return message.event in TOLD_EVENTS
-    if message.kind not in (Message.Kind.TEXT, Message.Kind.FILE) or handoff_state not in OPEN:
+    if message.kind not in (Message.Kind.TEXT, Message.Kind.FILE) or handoff_state not in Handoff.OPEN:
         return False
     return bool(message.data.get("via") != "slack")
 

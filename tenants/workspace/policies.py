@@ -1,8 +1,9 @@
-"""Who may change what in a tenant's settings, and which chatbots are somebody's. Pure predicates, but for the last."""
+"""Who may change what in a tenant's settings, and which chatbots are somebody's. Pure predicates, but for
+the last three."""
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from tenants.models import Plan
 from tenants.workspace.models import Project, Seat
@@ -42,7 +43,18 @@ def may_add_project(seat: Seat, *, plan: Plan | None, projects: int) -> bool:
     return may_configure(seat) and (limit is None or projects < limit)
 
 
+def of_projects(seat: Seat, path: str = "pk") -> Q:
+    """Narrows rows whose `path` leads to a project to the chatbots that a seat works for; none chosen means all."""
+    chosen = list(seat.projects.values_list("pk", flat=True))
+    return Q((f"{path}__in", chosen)) if chosen else Q()
+
+
+def working_for(project: Project) -> Q:
+    """Narrows seats to those that work for a chatbot: the same, seen from the other side."""
+    chosen = Seat.projects.through.objects.all()
+    return ~Q(pk__in=chosen.values("seat")) | Q(pk__in=chosen.filter(project=project).values("seat"))
+
+
 def projects_of(seat: Seat) -> QuerySet[Project]:
-    """The chatbots that a seat works for; none chosen means all."""
-    chosen = seat.projects.all()
-    return chosen if chosen.exists() else Project.objects.all()
+    """The chatbots that a seat works for."""
+    return Project.objects.filter(of_projects(seat))
