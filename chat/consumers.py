@@ -78,7 +78,7 @@ class VisitorConsumer(LogSocket):
         await self.catch_up(self.conversation, with_state=True)
 
     async def tell_desk(self, state: str) -> None:
-        """Presence, for every dashboard of the tenant: never stored in the log."""
+        """Presence, for the dashboards of who may see the visitor: never stored in the log."""
         shown = {"type": "presence", "conversation": self.conversation, "state": state}
         message = {"type": "relay", "audience": "team", "frame": shown}
         await push.tell(push.desk_group(self.schema), message)
@@ -122,9 +122,19 @@ class DeskConsumer(LogSocket):
     async def desk_news(self, message: dict[str, Any]) -> None:
         """Something changed in a conversation: its state, if this seat may see it."""
         try:
-            await self.tell(await hop(self.schema, delivery.desk_state, self.seat_id, message["conversation"]))
+            state, mark = await hop(self.schema, delivery.desk_state, self.seat_id, message["conversation"])
         except (UnknownConversation, NotAllowed):
             return
+        self.told[message["conversation"]] = mark
+        await self.tell(state)
+
+    async def relay(self, message: dict[str, Any]) -> None:
+        """Presence comes for all of the tenant: this seat is told of those whom it may see."""
+        frame = message["frame"]
+        if frame["type"] == "presence":
+            frame = await hop(self.schema, delivery.presence, self.seat_id, frame)
+        if frame is not None:
+            await super().relay({**message, "frame": frame})
 
     async def check_signed_in(self) -> None:
         """A socket does not outlive its session: who signed out, or lost the seat, writes and reads no more."""

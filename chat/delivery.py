@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from chat import ports
 from chat.changes import texts_now
+from chat.errors import NotAllowed, UnknownConversation
 from chat.models import Conversation, Handoff, Message, Turn
 from chat.policies import get_conversation_for, get_seat
 from chat.watch import watch
@@ -144,9 +145,20 @@ def team_news(seat_id: int, conversation_id: str, after: int, with_state: bool) 
     return frames
 
 
-def desk_state(seat_id: int, conversation_id: str) -> dict[str, Any]:
-    """One conversation's `state` frame for a seat. Raises NotAllowed, UnknownConversation."""
-    return state(get_conversation_for(get_seat(seat_id), conversation_id))
+def desk_state(seat_id: int, conversation_id: str) -> tuple[dict[str, Any], tuple[int, int]]:
+    """One conversation's `state` frame for a seat, and what it tells of as in `desk_snapshot`. Raises NotAllowed,
+    UnknownConversation."""
+    conversation = get_conversation_for(get_seat(seat_id), conversation_id)
+    return state(conversation), (conversation.epoch, conversation.last_seq)
+
+
+def presence(seat_id: int, frame: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A visitor's `presence` frame for a seat, with the page they are on; None for who may not see them."""
+    try:
+        conversation = get_conversation_for(get_seat(seat_id), frame["conversation"])
+    except (NotAllowed, UnknownConversation):
+        return None
+    return {**frame, "page": conversation.page_url}
 
 
 def seat_card(seat_id: int) -> dict[str, Any]:

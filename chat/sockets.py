@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 HELLO_SECONDS = 10.0
 REREAD_SECONDS = 5.0
 AGAIN_LATER = 1013
+_NOTHING = (-1, -1)
 CLOSE_CODES = {"not_signed_in": 4401, "not_allowed": 4403, "hello_late": 4408, "retry_later": AGAIN_LATER}
 
 
@@ -39,6 +40,7 @@ class LogSocket(AsyncWebsocketConsumer):
         self.place = place
         self.schema: str = place["schema"]
         self.cursors: dict[str, int] = {}
+        self.told: dict[str, tuple[int, int]] = {}  # by conversation, what a desk was last told of, as in desk_snapshot
         self.greeted = False
         self._sending = asyncio.Lock()
         self._hearing = asyncio.Lock()
@@ -264,8 +266,11 @@ class Rereader:
         for desk in desks:
             if desk not in self._sockets:
                 continue  # closed since the round began
+            desk.told = {conversation: mark for conversation, mark in desk.told.items() if conversation in now}
             for conversation in changed:
-                await desk.desk_news({"conversation": conversation})
+                # What a nudge has brought already is no news; what has left the queue is told all the same.
+                if conversation not in now or desk.told.get(conversation, _NOTHING) < now[conversation]:
+                    await desk.desk_news({"conversation": conversation})
 
 
 rereader = Rereader()

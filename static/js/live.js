@@ -227,8 +227,7 @@ function fact(frame) {
     if (here) { dropStreamBefore(frame.epoch); refreshOpened(); }
   } else if (frame.type === "presence") {
     hearPresence(frame.conversation, frame.state);
-    refreshQueue();
-    if (here) refreshOpened();
+    if (here && frame.page !== opened()?.dataset.page) refreshOpened();
   } else if (frame.type === "message") {
     if (!here) return;
     dropStreamBefore(frame.epoch);

@@ -131,7 +131,7 @@ async def test_a_hold_ends_with_nothing_and_the_tab_counts_as_gone_when_it_stays
     monkeypatch.setattr(polling, "HOLD_SECONDS", 0.2)
     monkeypatch.setattr(polling, "LINGER_SECONDS", 0.2)
     async with desk(cast) as agent:
-        tab = await tab_of(cast)
+        tab = await tab_of(cast, cast.thread.token)  # somebody who has written: others no seat sees
         assert (await agent.hear("presence"))["state"] == "here"
         assert await tab.poll() == []
         assert (await agent.hear("presence"))["state"] == "left"

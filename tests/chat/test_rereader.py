@@ -14,6 +14,7 @@ from chat.sockets import rereader
 from chat.watch import Watch
 from tenants import push
 from tenants.schema import hop, run_in
+from tenants.workspace.models import Project
 from tests.cast import Cast
 from tests.sockets import Socket
 
@@ -104,3 +105,48 @@ async def test_a_visitor_whose_panel_is_closed_stays_present_while_connected(fre
         row = await hop(fresh_tenant.schema, visitors.get)
     assert timezone.now() - row.seen_at < timedelta(seconds=30)
     assert row.is_away
+
+
+async def test_a_desk_is_told_again_only_of_what_no_nudge_has_brought(
+    fresh_tenant: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema, thread = fresh_tenant.schema, fresh_tenant.thread
+    given = {"conversation_id": thread.conversation_id}
+    await hop(schema, lambda: Conversation.objects.filter(pk=thread.conversation_id).update(owner="queue"))
+    async with Socket.of_desk(fresh_tenant, fresh_tenant.agent) as desk:
+        await desk.send("hello", v=1)
+        await desk.answers()
+        mine = [socket for socket in rereader._sockets if socket.schema == schema]
+        await rereader._reread_desk(schema, mine)
+        await hop(schema, actions.post_as_visitor, **given, draft=actions.Draft("Is anybody there?"))
+        assert "state" in {frame["type"] for frame in await desk.overheard()}
+        await rereader._reread_desk(schema, mine)
+        assert await desk.overheard() == []
+        monkeypatch.setattr(push, "send", lambda group, message: None)
+        await hop(schema, actions.post_as_visitor, **given, draft=actions.Draft("Hello?"))
+        await rereader._reread_desk(schema, mine)
+        assert [frame["type"] for frame in await desk.overheard()] == ["state"]
+
+
+async def test_a_visitors_presence_and_page_are_told_to_seats_of_their_chatbot_alone(fresh_tenant: Cast) -> None:
+    thread, page = fresh_tenant.thread, {"url": "https://shop.example/cart", "title": "Cart"}
+    await hop(fresh_tenant.schema, _bind_elsewhere, fresh_tenant)
+    theirs = Socket.of_desk(fresh_tenant, fresh_tenant.owner)
+    others = Socket.of_desk(fresh_tenant, fresh_tenant.agent)
+    async with theirs, others, Socket.of_visitor(fresh_tenant) as visitor:
+        for desk in (theirs, others):
+            await desk.send("hello", v=1)
+            await desk.answers()
+        await visitor.send("hello", v=1, token=thread.token)
+        await visitor.send("page.view", url=page["url"], title=page["title"], away=True)
+        await visitor.answers()
+        told = [frame for frame in await theirs.overheard() if frame["type"] == "presence"]
+        assert [frame["state"] for frame in told] == ["here", "away"]
+        assert (told[-1]["conversation"], told[-1]["page"]) == (str(thread.conversation_id), page["url"])
+        assert [frame for frame in await others.overheard() if frame["type"] == "presence"] == []
+
+
+def _bind_elsewhere(cast: Cast) -> None:
+    """The agent works for another chatbot than the one of the cast's thread."""
+    assert cast.agent.seat is not None
+    cast.agent.seat.projects.set([Project.objects.create(key="elsewhere", name="Elsewhere")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -198,6 +199,38 @@ def test_words_written_without_a_connection_arrive_once(desk: Desk) -> None:
     expect(page.locator('[data-log] [data-from="agent"]')).to_contain_text("Kept while offline", timeout=15_000)
     expect(page.locator("[data-tail] .msg-pending")).to_have_count(0)
     assert [entry[2] for entry in visitor.log() if entry[:2] == ("agent", "text")] == ["Kept while offline"]
+    page.context.close()
+
+
+def test_presence_moves_the_dot_and_fetches_nothing_but_another_page(desk: Desk) -> None:
+    routes: list[WebSocketRoute] = []
+
+    def between(route: WebSocketRoute) -> None:
+        routes.append(route)
+        route.connect_to_server()
+
+    visitor = desk.visitor("I want to talk to a human")
+    page = desk.page(desk.cast.owner, f"/live/?c={visitor.id}", between=between)
+    expect(page.locator("[data-offline]")).to_be_hidden()
+    expect(page.locator(f'[data-convo] [data-conversation="{visitor.id}"]')).to_be_visible()
+    page.wait_for_timeout(800)  # what the first connection brings has been fetched
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url))
+
+    def is_told(state: str, url: str) -> None:
+        told = {"type": "presence", "conversation": visitor.id, "state": state, "page": url}
+        routes[-1].send(json.dumps(told))
+
+    for state in ("away", "here", "away"):
+        is_told(state, "")
+    expect(page.locator(".convo-head [data-dot]")).to_have_class("live live-away")
+    page.wait_for_timeout(300)
+    assert [one for one in fetched if f"/live/c/{visitor.id}/" in one] == []
+    url = "https://shop.example/shipping"
+    desk.run(chat.note_visitor, conversation_id=visitor.id, page=chat.PageView(url, "Shipping"))
+    is_told("here", url)
+    expect(page.locator("[data-presence]")).to_contain_text("/shipping")
+    assert len([one for one in fetched if f"/live/c/{visitor.id}/" in one]) == 2  # the conversation and its card, once
     page.context.close()
 
 
