@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from typing import Any
+from uuid import UUID
 
 import httpx
 
@@ -15,6 +16,7 @@ from tests.faults.journal import Journal
 REPLIES = ("I look into it.", "It is on its way.", "You can keep the box.", "I have written it down for you.")
 ENDINGS = ("resolve", "hand-back", "hand-back", "hand-back", "release")
 CSRF = "c" * 32
+MOST_TRIES = 60
 
 
 class Agent(Party):
@@ -30,6 +32,7 @@ class Agent(Party):
         self.keen = 0.5
         self.takes_from_ai = 0.15
         self._said = 0
+        self._mine: list[tuple[str, int, str]] = []  # conversation, seq and mark of what stands under this name
         self._http: httpx.AsyncClient | None = None
 
     @property
@@ -93,7 +96,9 @@ class Agent(Party):
             self.say(conversation, self.rng.choice(REPLIES))
         elif dice < 0.5:
             self.say(conversation, "Between us: a regular.", note=True)
-        elif dice < 0.53:
+        elif dice < 0.6 and self._mine:
+            await self._change(*self.rng.choice(self._mine[-8:]))
+        elif dice < 0.63:
             self.link.send({"type": "typing.set", "conversation": conversation, "on": True})
         else:
             ending = self.rng.choice(ENDINGS)
@@ -102,18 +107,39 @@ class Agent(Party):
             if status in (200, 409):
                 self.held.discard(conversation)
 
+    async def _change(self, conversation: str, seq: int, mark: str) -> None:
+        """Write it anew, or take it back, asking again until somebody answers."""
+        is_edit = self.rng.random() < 0.75
+        client_id = str(UUID(int=self.rng.getrandbits(128), version=4))
+        given = {"client_id": client_id} | ({"text": f"To be exact: {client_id[:8]} {mark}"} if is_edit else {})
+        for _ in range(MOST_TRIES):
+            status, said = await self.post(conversation, f"message/{seq}/{'edit' if is_edit else 'delete'}", given)
+            if status not in (0, 500, 502, 503):
+                break
+            await asyncio.sleep(0.5)
+        self.note("changed", conversation=conversation, seq=seq, edit=is_edit, status=status, client_id=client_id,
+                  code=said.get("code", ""))  # fmt: skip
+
+    def _confirm(self, client_id: str, seq: int) -> None:
+        item = self.outbox.items.get(client_id)
+        if item is not None and item.frame["type"] == "message.send":
+            self._mine.append((item.frame["conversation"], seq, item.frame["text"].rpartition(" ")[2]))
+        super()._confirm(client_id, seq)
+
     def say(self, conversation: str, words: str, *, note: bool = False) -> str:
         self._said += 1
         mark = f"#{self.name}.{self._said}#"
         fields = {"conversation": conversation, "text": f"{words} {mark}", "note": note}
         return self.submit("message.send", conversation, mark=mark, fields=fields)
 
-    async def post(self, conversation: str, deed: str) -> tuple[int, dict[str, Any]]:
+    async def post(
+        self, conversation: str, deed: str, given: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
         """One of the dashboard's posts: status (0: nobody answered) and body."""
         assert self._http is not None
         port = self.rng.choice(list(self._place.ports))
         try:
-            answer = await self._http.post(f"http://127.0.0.1:{port}/live/c/{conversation}/{deed}/")
+            answer = await self._http.post(f"http://127.0.0.1:{port}/live/c/{conversation}/{deed}/", data=given)
             return answer.status_code, answer.json() if "json" in answer.headers.get("content-type", "") else {}
         except (httpx.HTTPError, ValueError):
             return 0, {}
@@ -131,7 +157,8 @@ class Agent(Party):
 
     def pulse(self) -> None:
         """A sign of life; with something on the screen, the question what is new in it."""
-        self.link.send({"type": "resume"})
+        if self.link.send({"type": "resume"}):
+            self.link.await_answer()
         for conversation in self.logs:
             self.link.send(self.resume(conversation))
 

@@ -83,15 +83,21 @@ class Link:
     async def _run(self) -> None:
         while not self.stopped:
             try:
-                async with asyncio.timeout(WELCOME_SECONDS):
-                    socket = await self._place.socket(self._rng.choice(list(self._place.ports)))
-                await self._live(socket)
+                await self._connect()
             except (OSError, WebSocketException, TimeoutError, EOFError):
                 pass
+            except Exception as error:  # noqa: BLE001  a driver that broke must not look like a product that is silent
+                self._party.note("broke", error=repr(error))
             self._party.lost()
             cap = min(LONGEST_WAIT, FIRST_WAIT * 2**self._tries)
             self._tries += 1
             await asyncio.sleep(cap / 2 + self._rng.random() * cap / 2)
+
+    async def _connect(self) -> None:
+        """Connect, and stay until the link is lost."""
+        async with asyncio.timeout(WELCOME_SECONDS):
+            socket = await self._place.socket(self._rng.choice(list(self._place.ports)))
+        await self._live(socket)
 
     async def _live(self, socket: ClientConnection) -> None:
         self._socket, self._out = socket, asyncio.Queue()

@@ -28,6 +28,9 @@ def i1(facts: Facts) -> Iterator[str]:
             yield f"{ack['party']}: {client_id} was acknowledged and is {len(kept)} rows"
         elif kept and ack["seq"] and kept[0]["seq"] != ack["seq"]:
             yield f"{ack['party']}: {client_id} was acknowledged as {ack['seq']} and is {kept[0]['seq']}"
+    for changed in of(facts.journal, "changed"):
+        if changed["edit"] and changed["status"] == 200 and len(rows.get(changed["client_id"], [])) != 1:
+            yield f"{changed['party']}: the edit of {changed['seq']} in {changed['conversation']} is not one row"
     for client_id, kept in rows.items():
         if len(kept) > 1:
             yield f"{client_id} is {len(kept)} rows"
@@ -38,6 +41,11 @@ def i1(facts: Facts) -> Iterator[str]:
 
 def i2(facts: Facts) -> Iterator[str]:
     """Everything that was sent is acknowledged in the end."""
+    for row in of(facts.journal, "broke"):
+        yield f"{row['party']}: the driver itself broke: {row['error']}"
+    for row in of(facts.journal, "changed"):
+        if row["status"] not in (200, 409):
+            yield f"{row['party']}: a change of {row['seq']} was answered with {row['status']} {row['code']}"
     acked = facts.acked()
     refused = {row["client_id"]: row["code"] for row in of(facts.journal, "refused") if not row["retryable"]}
     for client_id, sent in facts.sent().items():

@@ -11,6 +11,7 @@ import httpx
 
 from tests.faults.client import FLUSH_SECONDS, Frame, Link, Log, Party, Place
 from tests.faults.journal import Journal
+from tests.faults.polling import PollingLink
 
 QUESTIONS = (
     "How long can I return a lamp?", "When will my sofa be delivered?", "Can I wash the cushion covers?",
@@ -33,7 +34,7 @@ class Visitor(Party):
     def __init__(self, name: str, place: Place, journal: Journal, rng: random.Random, pace: float = 3.0) -> None:
         super().__init__(name, journal, rng)
         self._place, self.pace = place, pace
-        self.link = Link(self, place, rng)
+        self.link: Link = Link(self, place, rng)
         self.token = self.conversation = ""
         self.only_asks = False  # one question at a time, and never for a person
         self._said = 0
@@ -43,6 +44,10 @@ class Visitor(Party):
     @property
     def host(self) -> str:
         return self._place.host
+
+    def poll(self) -> None:
+        """Do without a WebSocket from now on."""
+        self.link = PollingLink(self, self._place, self.rng)
 
     async def open(self) -> None:
         """Get a token, however long it takes."""
