@@ -32,7 +32,8 @@ def work_off(*, run_id: int | None = None, bounds: Bounds | None = None) -> int:
 
     Safe to call at the same time from many workers: each run is claimed by one.
     """
-    postings.index_what_waits()
+    if run_id is None:
+        postings.index_what_waits()
     taken, ends_at = 0, time.monotonic() + TURN_SECONDS
     while (left := ends_at - time.monotonic()) > 0 and (run := claim_crawl(run_id=run_id)):
         taken += 1

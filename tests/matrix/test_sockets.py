@@ -126,7 +126,8 @@ async def test_a_desks_command_takes_no_id_of_another_tenant(name: str, three: T
         await desk.send(name, **filled(cls, conversation=str(cast.thread.conversation_id), **fill))
         heard = await desk.answers()
     assert cast.thread.marker in json.dumps(opened)
-    assert not [frame for frame in heard if frame["type"] == "error"], heard
+    # Nobody has claimed it, and some commands are its holder's alone: then that is said, of the own one only.
+    assert not [frame for frame in heard if frame["type"] == "error" and frame["code"] != "not_holder"], heard
     assert_own_only(opened + heard, [cast.other_thread.marker], three, cast)
 
 
