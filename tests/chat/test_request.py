@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from chat.judgement.request import find_ask, normalise
@@ -54,3 +56,15 @@ def test_a_very_long_message_is_read_only_at_its_start_and_quickly() -> None:
 
 def test_normalising_folds_case_width_accents_and_punctuation() -> None:
     assert normalise("  ＴＡＬＫ—to, a  HÜMAN! ") == "talk to a human"
+
+
+REQUESTS_ELSEWHERE = [
+    line.split("\t") for line in (Path(__file__).parent.parent / "data/requests.tsv").read_text("utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize(("language", "text"), REQUESTS_ELSEWHERE)
+def test_a_request_is_found_in_the_languages_that_only_request(language: str, text: str) -> None:
+    found = find_ask(text)
+    assert found is not None
+    assert language in found.languages
