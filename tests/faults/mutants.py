@@ -160,3 +160,17 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "listener before commit": listener_before_commit,
     "outbox without idempotency": outbox_without_idempotency,
 }
+
+# Where each must show: noise elsewhere does not count as catching it.
+CAUGHT_BY: dict[str, frozenset[str]] = {
+    "no unique index": frozenset({"I1"}),
+    "ack before commit": frozenset({"I1"}),
+    "id cursor instead of seq": frozenset({"I5"}),
+    "no re-read": frozenset({"I10"}),
+    "no epoch check": frozenset({"I7"}),
+    "no dedupe": frozenset({"I1", "I5"}),
+    "no lease": frozenset({"I6"}),
+    "claim by read-then-write": frozenset({"I6"}),
+    "listener before commit": frozenset({"I10"}),
+    "outbox without idempotency": frozenset({"I8"}),
+}

@@ -1,6 +1,6 @@
 """`python -m tests.faults.mutate`: can the harness fail? Ten mechanisms are broken one at a time, and the oracle must
-catch each; the same runs on the product as it is must be good. ONLY= picks mutants by a word, CONTROL=0 skips the
-runs of the product as it is."""
+catch each by the invariant that it breaks; the same runs on the product as it is must be good. ONLY= picks mutants by a
+word, CONTROL=0 skips the runs of the product as it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 
 from tests.faults.aimed import AIMED
-from tests.faults.mutants import MUTANTS
+from tests.faults.mutants import CAUGHT_BY, MUTANTS
 from tests.faults.run import Result, Run
 from tests.faults.stack import World
 
@@ -38,8 +38,9 @@ async def _play(names: list[str], *, controlled: bool) -> int:
                 _tell(f"as it is, run for: {name}", result, "good" if result.ok else "NOT GOOD")
             mutated = replace(script, build={"FAULTS_MUTANT": name}, quiet_seconds=QUIET_SECONDS)
             result = await Run(world, mutated).play()
-            caught += [name] if result.complaints else []
-            _tell(f"mutant: {name}", result, "caught" if result.complaints else "NOT CAUGHT")
+            is_caught = bool(CAUGHT_BY[name] & set(result.complaints)) and not result.unhit
+            caught += [name] if is_caught else []
+            _tell(f"mutant: {name}", result, "caught" if is_caught else "NOT CAUGHT")
     finally:
         world.stop()
     print(f"\ncaught {len(caught)} of {len(names)} mutants")
