@@ -102,7 +102,7 @@ def touches_no_database(argv: list[str]) -> bool:
     program = Path(argv[0]).name if argv else ""
     if "mypy" in (argv[0] if argv else "") or program in {"dmypy", "django-admin"}:
         return True
-    offline = {"makemigrations", "check_settings", "eval_triggers", "eval_sentiment", "eval_topics"}
+    offline = {"makemigrations", "check_settings", "eval_triggers", "eval_sentiment", "eval_topics", "train_head"}
     return program == "manage.py" and len(argv) > 1 and argv[1] in offline
 
 

@@ -105,14 +105,17 @@ def judge(job: Job, facts: Facts) -> Decision:
         return newest
     for place in reversed(range(len(job.earlier))):
         if job.earlier[place].is_open:
-            before = assess(replace(facts, text=job.earlier[place].text, earlier=facts.earlier[:place]))
+            text = job.earlier[place].text
+            vector = embed.embed_query(text) if len(text) <= _ALIKE_CHARACTERS else None
+            before = assess(replace(facts, text=text, earlier=facts.earlier[:place], vector=vector))
             if before.trigger:
                 return replace(newest, rule=before.rule, reason=before.reason)
     return newest
 
 
 def facts_of(job: Job, rules: Rules, *, vector: embed.Vector, confidence: float) -> Facts:
-    """What judgement goes by. The visitor's last few texts are compared with this one: the same again is a sign."""
+    """What judgement goes by. The visitor's last few texts are compared with this one: the same again is a sign.
+    `vector` is of all that was asked: the newest text's own, where nothing before it waits."""
     expected = (job.language,)
     earlier = []
     for place, one in enumerate(job.earlier):
@@ -128,6 +131,7 @@ def facts_of(job: Job, rules: Rules, *, vector: embed.Vector, confidence: float)
         called=job.called,
         contact_asked=job.contact_asked,
         rules=rules,
+        vector=vector if asked_of(job) == job.text else embed.embed_query(job.text),
     )
 
 

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from chat.judgement.head.scoring import Vector, head
 from chat.judgement.lexicon import lexicon, read
 from chat.judgement.mood import Mood, Run, mood_of, named, running, same_question
-from chat.judgement.request import Ask, ask_in
+from chat.judgement.request import Ask, Heard, ask_in, hear
 from chat.judgement.rules import Rules
 from chat.judgement.topics import Topic, first_word, topics_of
 from chat.judgement.triage import KINDS, kind_of
 from knowledge.language import detect
 
-VERSION = "2"
+VERSION = "3"
 STRIKES = 2  # how often the answer did not help, or the same was asked again, before that is frustration
 
 REQUEST, KEYWORD, MOOD, FRUSTRATION, WEAK_EVIDENCE, LEAD = (
@@ -50,7 +51,8 @@ class Facts:
     `earlier` is oldest first, since the AI last took over. `expected` names languages that the visitor is known
     to use. `confidence` is the evidence's in 0..1, None where nothing was searched. `called`: people were called
     already and nobody can come now, so only an explicit wish calls them again. `contact_asked`: an address was asked
-    for already, so no message of the episode asks for it again.
+    for already, so no message of the episode asks for it again. `vector` is the text's own embedding, as a question;
+    without one the head is not asked.
     """
 
     text: str
@@ -60,6 +62,7 @@ class Facts:
     called: bool = False
     contact_asked: bool = False
     rules: Rules = field(default_factory=Rules)
+    vector: Vector | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class _Seen:
     """What was read in the message."""
 
     ask: Ask | None
+    heard: Heard | None
     keyword: str | None
     mood: Mood
     run: Run
@@ -110,8 +114,8 @@ class _Seen:
 
 
 def version() -> str:
-    """Of the rules and of the phrase files."""
-    return f"{VERSION}-{lexicon().version}"
+    """Of the rules, of the phrase files and of the head."""
+    return f"{VERSION}-{lexicon().version}-{head().version}"
 
 
 def languages_of(text: str, expected: Sequence[str] = ()) -> frozenset[str]:
@@ -149,6 +153,7 @@ def _look(facts: Facts) -> _Seen:
     again = sum(one.alike >= same_question(languages) for one in facts.earlier)
     return _Seen(
         ask=ask_in(reading),
+        heard=None if facts.vector is None else hear(reading, facts.vector),
         keyword=first_word(reading.tokens, facts.rules.person_words),
         mood=mood,
         run=running([*moods, mood.score]),
@@ -161,6 +166,8 @@ def _look(facts: Facts) -> _Seen:
 def _scores(seen: _Seen, facts: Facts) -> dict[str, Any]:
     return {
         "request": seen.ask.words if seen.ask else None,
+        "request_head": round(seen.heard.probability, 3) if seen.heard else None,
+        "request_head_counts": bool(seen.heard and seen.heard.counts),
         "keyword": seen.keyword,
         "mood": seen.mood.score,
         "signals": seen.mood.signals,
@@ -177,7 +184,11 @@ def _scores(seen: _Seen, facts: Facts) -> dict[str, Any]:
 def _asked(seen: _Seen, rules: Rules) -> tuple[str, str] | None:
     if seen.ask and rules.request_enabled:
         return REQUEST, f"Wrote: “{seen.ask.words[:120]}”"
-    return (KEYWORD, keyword_reason(seen.keyword)) if seen.keyword else None
+    if seen.keyword:
+        return KEYWORD, keyword_reason(seen.keyword)
+    if seen.heard and seen.heard.asks and rules.request_enabled:
+        return REQUEST, f"Reads like a wish for a person ({seen.heard.probability:.3f} ≥ {seen.heard.threshold:.3f})"
+    return None
 
 
 def keyword_reason(word: str) -> str:

@@ -33,10 +33,10 @@ class Verdict:
     strength: float = 0.0
 
 
-def triggers(rows: Iterable[Row]) -> tuple[Row, list[Verdict]]:
+def triggers(rows: Iterable[Row], embed: Callable[[str], Vector]) -> tuple[Row, list[Verdict]]:
     """Explicit requests: lines {text, lang, label: 1|0|null}, null not scored. The figures, and every verdict."""
     verdicts = [
-        Verdict(row, row["label"] == 1, assess(Facts(row["text"])).rule == REQUEST)
+        Verdict(row, row["label"] == 1, assess(Facts(row["text"], vector=embed(row["text"]))).rule == REQUEST)
         for row in rows
         if row.get("label") is not None
     ]

@@ -49,11 +49,13 @@ class Hit:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A message's tokens and every phrase in it, in order of place; of one section and language none overlap.
-    `breaks` are the tokens that come after a mark such as a full stop or a comma."""
+    `breaks` are the tokens that come after a mark such as a full stop or a comma. `looks` are the sections whose
+    subject something in the message only looks like."""
 
     tokens: Words
     hits: tuple[Hit, ...]
     breaks: frozenset[int] = frozenset()
+    looks: frozenset[str] = frozenset()
 
     def of(self, *sections: str) -> list[Hit]:
         """The hits of some sections."""
@@ -295,7 +297,8 @@ def read(text: str, sections: Collection[str] | None = None) -> Reading:
         shown = masks.get((pattern.section, pattern.language), message)
         if pattern.kind != _LOOKS_LIKE and (end := _end(pattern, shown, start)) > start:
             found.append(Hit(pattern.section, pattern.language, start, end))
-    return Reading(message, tuple(_apart(found)), frozenset(accumulate(map(len, parts))))
+    looks = frozenset(section for section, _ in masks)
+    return Reading(message, tuple(_apart(found)), frozenset(accumulate(map(len, parts))), looks)
 
 
 def _apart(hits: list[Hit]) -> list[Hit]:

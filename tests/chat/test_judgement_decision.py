@@ -110,7 +110,7 @@ def test_the_record_is_enough_to_judge_again() -> None:
     assert record["inputs"]["earlier"] == [{"mood": 0.0, "alike": 0.8}]
     assert record["inputs"]["rules"]["evidence_threshold"] == 0.45
     assert record["scores"]["topics"] == {"refund": "refund"}
-    assert record["version"].startswith("2-")
+    assert record["version"].startswith("3-")
 
 
 def test_mood_from_the_episode_falls_in_words() -> None:

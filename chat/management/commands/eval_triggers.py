@@ -6,10 +6,11 @@ from typing import Any
 
 from chat.judgement.evaluation import Verdict, triggers
 from chat.management.commands._evaluate import EvalCommand
+from knowledge.embed import embed_query
 
 
 class Command(EvalCommand):
     help = "How well requests for a person are found. See docs/judgement.md."
 
     def measure(self, rows: list[dict[str, Any]]) -> tuple[dict[str, Any], list[Verdict]]:
-        return triggers(rows)
+        return triggers(rows, embed_query)
