@@ -7,13 +7,18 @@ say no, then let what is in flight finish and send each socket away with 1012 (`
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
 from twisted.internet.defer import Deferred
+
+# A thread that waits for a database which says nothing would keep the process for as long as that lasts.
+EXIT_SECONDS = 5.0
 
 
 class DrainingServer(Server):
@@ -31,8 +36,11 @@ class DrainingServer(Server):
 
     def kill_all_applications(self) -> Any:
         """Called before the reactor ends, which goes on serving until what is returned is done."""
-        from chat.draining import drain
+        from chat.draining import LAST_SECONDS, drain
 
+        end = threading.Timer(self.notice_seconds + LAST_SECONDS + EXIT_SECONDS, os._exit, (0,))
+        end.daemon = True
+        end.start()
         drained = Deferred.fromFuture(asyncio.ensure_future(drain.run(self.notice_seconds)))
         return drained.addBoth(lambda _: self._kill_the_rest())
 

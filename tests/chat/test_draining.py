@@ -6,16 +6,19 @@ import asyncio
 import http.client
 import json
 import signal
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import websockets
+from django.db import transaction
 
+from builtabot.web import EXIT_SECONDS
 from chat import actions
-from chat.draining import Drain
-from chat.models import Message
+from chat.draining import LAST_SECONDS, Drain
+from chat.models import Conversation, Message
 from tenants.schema import hop
 from tests.cast import Cast
 from tests.sockets import VISITOR, client_id, connect, read_until
@@ -118,6 +121,36 @@ async def test_readyz_says_no_first_and_new_sockets_are_turned_away(fresh_tenant
                 await link.wait_closed()
             assert link.close_code == 1012
         assert await asyncio.to_thread(server.wait, 15) == 0
+
+
+async def test_it_ends_though_a_thread_waits_for_the_database(
+    fresh_tenant: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_LOCK_SECONDS", "90")
+    monkeypatch.setenv("DATABASE_STATEMENT_SECONDS", "90")
+    cast, port = fresh_tenant, free_port()
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Conversation.objects.select_for_update().get(pk=cast.thread.conversation_id)
+            held.set()
+            release.wait(60)
+
+    with running(tmp_path, port) as server:
+        async with connect(port, cast.host, VISITOR) as link:
+            await link.send(json.dumps({"type": "hello", "v": 1, "token": cast.thread.token}))
+            await read_until(link, "state")
+            holding = asyncio.create_task(hop(cast.schema, hold))
+            assert await asyncio.to_thread(held.wait, 10)
+            await link.send(json.dumps({"type": "message.send", "client_id": client_id(), "text": "waits"}))
+            await asyncio.sleep(0.5)
+            server.send_signal(signal.SIGTERM)
+            try:
+                assert await asyncio.to_thread(server.wait, LAST_SECONDS + EXIT_SECONDS + 5) == 0
+            finally:
+                release.set()
+                await holding
 
 
 def _says_it_ends(port: int) -> bool:
