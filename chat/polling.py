@@ -191,10 +191,10 @@ class Errand(VisitorConsumer):
         super().__init__()
         self.stand(dict(place))
         self.greeted, self.conversation = True, conversation
-        self.told: list[dict[str, Any]] = []
+        self.answered: list[dict[str, Any]] = []
 
     async def tell(self, frame: dict[str, Any]) -> None:
-        self.told.append(frame)
+        self.answered.append(frame)
 
     async def close(self, code: Any = None, reason: Any = None) -> None:
         """There is nothing to close: the errand ends by itself."""
@@ -225,7 +225,7 @@ async def _send(scope: Scope, token: str, body: bytes) -> bytes:
     errand = Errand(scope, await hop(scope["schema"], _conversation_of, token))
     for frame in asked.frames:
         await errand.receive(json.dumps(frame))
-    return json.dumps({"frames": errand.told}, ensure_ascii=False).encode()
+    return json.dumps({"frames": errand.answered}, ensure_ascii=False).encode()
 
 
 def _conversation_of(token: str) -> str:
