@@ -1,6 +1,6 @@
 """What judging one message costs: CPU milliseconds, the embedding apart, at three lengths in three scripts.
 
-    python -m benchmarks.judgement_speed
+python -m benchmarks.judgement_speed
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from chat.judgement.decision import Earlier, Facts, assess
+from chat.judgement.head.scoring import head
 from chat.judgement.request import find_ask
 
 TEXTS = {
@@ -42,6 +45,8 @@ def main() -> None:
             net = cpu_ms(lambda message=message: find_ask(message))
             whole = cpu_ms(lambda message=message, earlier=earlier: assess(Facts(message, earlier, confidence=0.9)))
             sys.stdout.write(f"{language:8} {length:10} {net:12.3f} {whole:12.3f}\n")
+    vector = np.full(384, 384**-0.5, dtype=np.float32)
+    sys.stdout.write(f"the head over one vector {cpu_ms(lambda: head().probability(vector)):.4f}\n")
 
 
 if __name__ == "__main__":
