@@ -192,12 +192,14 @@ class Errand(VisitorConsumer):
         self.stand(dict(place))
         self.greeted, self.conversation = True, conversation
         self.answered: list[dict[str, Any]] = []
+        self.closed: int | None = None
 
     async def tell(self, frame: dict[str, Any]) -> None:
         self.answered.append(frame)
 
     async def close(self, code: Any = None, reason: Any = None) -> None:
-        """There is nothing to close: the errand ends by itself."""
+        """The tab is told with the answer: it begins anew, and sends what was not acknowledged again, in order."""
+        self.closed = self.closed or code
 
 
 async def poll(scope: Scope, receive: Receive, send: Send) -> None:
@@ -225,7 +227,7 @@ async def _send(scope: Scope, token: str, body: bytes) -> bytes:
     errand = Errand(scope, await hop(scope["schema"], _conversation_of, token))
     for frame in asked.frames:
         await errand.receive(json.dumps(frame))
-    return json.dumps({"frames": errand.answered}, ensure_ascii=False).encode()
+    return json.dumps({"frames": errand.answered, "closed": errand.closed}, ensure_ascii=False).encode()
 
 
 def _conversation_of(token: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 
 from chat import actions, polling, sockets
 from tenants import push
@@ -151,6 +152,25 @@ async def test_held_requests_keep_no_thread(cast: Cast) -> None:
     assert threading.active_count() <= max(before, 9)  # the pool of hops, and us
     for one in held:
         await one.give_up()
+
+
+async def test_after_a_database_error_nothing_overtakes_what_met_it(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = await tab_of(cast)
+    said = [{"type": "message.send", "client_id": str(uuid4()), "text": text} for text in ("one", "two")]
+
+    def fails(**given: Any) -> None:
+        raise OperationalError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(actions, "post_as_visitor", fails)
+        asked = await Request(SEND, cast.http_host, {"frames": said}, token=tab.token).begin()
+        answer = await asked.answer()
+    told = [(frame["code"], frame["client_id"]) for frame in answer.json["frames"]]
+    assert (told, answer.json["closed"]) == ([("unavailable", said[0]["client_id"])], 1012)
+    again = await tab.send(*said)
+    assert [frame["seq"] for frame in again] == [1, 2]
 
 
 async def test_there_are_only_so_many(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
