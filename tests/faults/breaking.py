@@ -18,6 +18,7 @@ from tests.faults.stack import WEBS, WORKERS, Stack
 from tests.faults.visitor import Visitor
 
 ORDER_SECONDS = 25.0  # how long to wait until a program comes to the point where it is to die
+CALL_SECONDS = 60.0  # the same for a call of the model: people have the word for long stretches
 
 
 @dataclass
@@ -250,7 +251,7 @@ def model(name: str, times: int = 1) -> Strike:
         call = site.stack.fakes.call
         before = (await call("model_played")).get(name, 0)
         await call("model_fail", names=[name] * times)
-        deadline = time.monotonic() + ORDER_SECONDS
+        deadline = time.monotonic() + CALL_SECONDS
         while (played := (await call("model_played")).get(name, 0) - before) < times and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
         await call("model_unplayed")
