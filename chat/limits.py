@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -31,6 +32,7 @@ ANSWER_SECONDS = 0.3
 ALONE_SECONDS = 5.0
 MOST_BUCKETS = 20_000
 LONGEST_WAIT_SECONDS = 30
+_PORT = re.compile(r"^(?:\[([^\]]*)\]|(\d+(?:\.\d+){3}))(?::\d+)?$")  # some proxies add it
 
 # A bucket holds a minute's worth and fills evenly. Returns the seconds until there is one more, "0" when it was taken.
 _TAKE = """
@@ -98,8 +100,9 @@ _passing = OwnBuckets()
 
 
 def check_session(address: str) -> None:
-    """One more visitor from an address. Raises TooFast."""
-    _check(_shared(), f"session:{address}", settings.ADDRESS_SESSIONS_PER_MINUTE)
+    """One more visitor from an address, where there is one. Raises TooFast."""
+    if address:
+        _check(_shared(), f"session:{address}", settings.ADDRESS_SESSIONS_PER_MINUTE)
 
 
 def check_text(conversation: str, address: str) -> None:
@@ -135,8 +138,11 @@ def address_of(scope: Scope) -> str:
 def whose(forwarded_for: str, peer: str) -> str:
     """The caller's address; of IPv6 the network of 64 bits, all of which one household has."""
     given = forwarded_for.rpartition(",")[2].strip() if settings.TRUST_PROXY and forwarded_for else peer
+    bare = _PORT.sub(r"\1\2", given)
     try:
-        address = ip_address(given)
+        address = ip_address(bare)
     except ValueError:
         return given[:64]
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:  # a listener for both kinds sees everybody so
+        address = address.ipv4_mapped
     return address.exploded[:19] if isinstance(address, IPv6Address) else str(address)
