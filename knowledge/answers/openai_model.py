@@ -85,6 +85,9 @@ def standalone(question: Question) -> str:
     breaker, text = breaker_of(model), ""
     try:
         breaker.admit()
+    except ModelError:
+        return ""
+    try:
         _check_endpoint(model)
         for piece in _patiently(_Call(question, patience, rewrites=True), _Clock(patience)):
             text += piece.text

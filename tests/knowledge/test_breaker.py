@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from knowledge.answers import Model
+from knowledge.answers import Model, Question, openai_model
 from knowledge.answers.breaker import FIRST_PAUSE_SECONDS, IN_A_ROW, LONGEST_PAUSE_SECONDS, Breaker, breaker_of
 from knowledge.errors import ModelError
 
@@ -125,3 +125,17 @@ def test_each_endpoint_and_key_has_its_own(stage: Stage) -> None:
     assert breaker_of(one) is breaker_of(Model("m", "key-1", "https://a.example/v1"))
     assert breaker_of(one) is not breaker_of(Model("m", "key-2", "https://a.example/v1"))
     assert breaker_of(one) is not breaker_of(Model("m", "key-1", "https://b.example/v1"))
+
+
+def test_a_rewrite_that_was_refused_leaves_the_try_to_who_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    breaker = Breaker(lambda: now[0])
+    monkeypatch.setattr(openai_model, "breaker_of", lambda model: breaker)
+    for _ in range(IN_A_ROW):
+        breaker.failed(DOWN)
+    now[0] = FIRST_PAUSE_SECONDS + 1
+    assert breaker.admit()
+    question = Question("and for students?", model=Model("m", "key", "http://127.0.0.1:9/v1", is_operators=True))
+    assert openai_model.standalone(question) == ""
+    with pytest.raises(ModelError):
+        breaker.admit()
