@@ -31,9 +31,11 @@ def index_words(source: Source) -> None:
         Chunk.objects.filter(document__source=source, is_live=True).annotate(title=F("document__title")).order_by("pk")
     )
     found: dict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
-    headings = {header(chunk.title, chunk.heading) for chunk in chunks}
+    headings: set[str] = set()
     for chunk in chunks:
-        for term, count in lexical.terms(f"{header(chunk.title, chunk.heading)}\n{chunk.text}").items():
+        heading = header(chunk.title, chunk.heading)
+        headings.add(heading)
+        for term, count in lexical.terms(f"{heading}\n{chunk.text}").items():
             keys, counts = found[term]
             keys.append(chunk.pk)
             counts.append(min(count, 32000))
@@ -76,19 +78,13 @@ def common_direction(project_id: int) -> embed.Vector:
     they are few."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT sum(headings), sum(heading_sum) FROM knowledge_wordindex WHERE project_id = %s", [project_id]
+            "SELECT sum(headings), sum(heading_sum)::text FROM knowledge_wordindex WHERE project_id = %s", [project_id]
         )
         count, total = cursor.fetchone()
     if not count:
         return np.zeros(embed.DIMENSIONS, dtype=np.float32)
-    mean: embed.Vector = (_vector(total) / (float(count) + _FEW)).astype(np.float32)
+    mean: embed.Vector = (np.array(total.strip("[]").split(","), dtype=np.float32) / (count + _FEW)).astype(np.float32)
     return mean
-
-
-def _vector(value: Any) -> embed.Vector:
-    text = value if isinstance(value, str) else value.to_text() if hasattr(value, "to_text") else None
-    vector: embed.Vector = np.array(text.strip("[]").split(","), dtype=np.float32) if text else np.array(value)
-    return vector
 
 
 _BM25 = """
