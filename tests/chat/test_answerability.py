@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from chat import turns
 from chat.actions.episodes import outcome_of
@@ -16,13 +15,12 @@ from insights.listeners import note_gap
 from insights.models import GapQuestion
 from knowledge.answers import Patience
 from knowledge.answers.phrases import phrase
-from livesupport.models import Availability
-from tenants.workspace.models import Project
 from tests.cast import Cast
-from tests.chat.test_judgement_turns import REFUND_PAGE, REFUND_QUESTION, know, without_content
+from tests.chat.model_stage import answered_by
+from tests.chat.test_judgement_turns import REFUND_PAGE, REFUND_QUESTION, know
 from tests.chat.test_turns import opened, said, say
 from tests.conftest import Tenants
-from tests.fakes.openai_server import MODEL, FakeOpenAI, responding
+from tests.fakes.openai_server import FakeOpenAI, responding
 
 QUOTE = (1, REFUND_PAGE[1])
 CALM_QUESTION = "How long is the lamp's cable?"
@@ -37,15 +35,8 @@ def fake() -> Iterator[FakeOpenAI]:
 @pytest.fixture
 def shop(tenants: Tenants, fake: FakeOpenAI, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
     """Tenant a with an agent who is there, two pages, and a model."""
-    settings.OPENAI_API_KEY, settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "sk-op", fake.base_url, MODEL
     monkeypatch.setattr(turns, "patience_of", lambda job, now: Patience(1, 2, 1, 3))
-    with tenants.a.inside():
-        Availability.objects.update_or_create(
-            seat_id=tenants.a.agent.seat_id, defaults={"state": "online", "capacity": 50, "seen_at": timezone.now()}
-        )
-        Project.objects.filter(pk=tenants.a.project_id).update(answerer="openai", model_name="", model_key="")
-        without_content(tenants.a)
-        know(tenants.a, *REFUND_PAGE)
+    with answered_by(fake, tenants.a, settings):
         know(tenants.a, "How long the cable is", "The cable of the lamp is two metres long.")
         yield tenants.a
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from chat import turns
 from chat.models import Conversation, Handoff, Message
@@ -19,13 +18,13 @@ from knowledge.answers.hearing import Hearing
 from knowledge.answers.prompt import rules
 from knowledge.errors import ModelError
 from knowledge.evidence import Passage
-from livesupport.models import Availability
 from tenants.workspace.models import Project
 from tests.cast import Cast
-from tests.chat.test_judgement_turns import REFUND_PAGE, REFUND_QUESTION, know, without_content
+from tests.chat.model_stage import answered_by
+from tests.chat.test_judgement_turns import REFUND_QUESTION, know
 from tests.chat.test_turns import opened, said, say
 from tests.conftest import Tenants
-from tests.fakes.openai_server import MODEL, FakeOpenAI, Reply, responding, written
+from tests.fakes.openai_server import FakeOpenAI, Reply, responding, written
 
 FILE = Path(__file__).parents[1] / "data/security/prompt_injection.jsonl"
 ATTACKS: list[dict[str, Any]] = [json.loads(line) for line in FILE.read_text("utf-8").splitlines()]
@@ -111,15 +110,8 @@ def fake() -> Iterator[FakeOpenAI]:
 @pytest.fixture
 def shop(tenants: Tenants, fake: FakeOpenAI, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
     """Tenant a with an agent who is there, one page, and a model."""
-    settings.OPENAI_API_KEY, settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "sk-op", fake.base_url, MODEL
     monkeypatch.setattr(turns, "patience_of", lambda job, now: Patience(1, 2, 1, 3))
-    with tenants.a.inside():
-        Availability.objects.update_or_create(
-            seat_id=tenants.a.agent.seat_id, defaults={"state": "online", "capacity": 50, "seen_at": timezone.now()}
-        )
-        Project.objects.filter(pk=tenants.a.project_id).update(answerer="openai", model_name="", model_key="")
-        without_content(tenants.a)
-        know(tenants.a, *REFUND_PAGE)
+    with answered_by(fake, tenants.a, settings):
         yield tenants.a
 
 

@@ -6,20 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from chat import turns
 from chat.models import Conversation, Handoff, Message, Turn
 from knowledge import embed
 from knowledge.answers import Patience, openai_model
 from knowledge.errors import EmbedFailed
-from livesupport.models import Availability
 from tenants.workspace.models import Project
 from tests.cast import Cast
-from tests.chat.test_judgement_turns import REFUND_PAGE, REFUND_QUESTION, know, without_content
+from tests.chat.model_stage import answered_by
+from tests.chat.test_judgement_turns import REFUND_PAGE, REFUND_QUESTION
 from tests.chat.test_turns import opened, said, say
 from tests.conftest import Tenants
-from tests.fakes.openai_server import MODEL, FakeOpenAI, Fault, Reply, ToolCall, responding, written
+from tests.fakes.openai_server import FakeOpenAI, Fault, Reply, ToolCall, responding, written
 
 QUOTE = (1, REFUND_PAGE[1])
 QUICK = Patience(connect=1, first=0.5, between=0.3, total=2)
@@ -34,15 +33,8 @@ def fake() -> Iterator[FakeOpenAI]:
 @pytest.fixture
 def shop(tenants: Tenants, fake: FakeOpenAI, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
     """Tenant a with an agent who is there, one page, and the operator's model."""
-    settings.OPENAI_API_KEY, settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "sk-op", fake.base_url, MODEL
     monkeypatch.setattr(turns, "patience_of", lambda job, now: QUICK)
-    with tenants.a.inside():
-        Availability.objects.update_or_create(
-            seat_id=tenants.a.agent.seat_id, defaults={"state": "online", "capacity": 50, "seen_at": timezone.now()}
-        )
-        Project.objects.filter(pk=tenants.a.project_id).update(answerer="openai", model_name="", model_key="")
-        without_content(tenants.a)
-        know(tenants.a, *REFUND_PAGE)
+    with answered_by(fake, tenants.a, settings):
         yield tenants.a
 
 
